@@ -1,0 +1,17 @@
+"""Generative models of the behavior policy μ(a|s), all with ``fit(trajectories)`` and ``sample(states, n)``."""
+
+from sfbc_core.behavior.base import BehaviorModel
+from sfbc_core.behavior.diffusion import DiffusionBehavior, DiffusionConfig, SolverConfig
+from sfbc_core.behavior.gaussian import GaussianBehavior, GaussianConfig
+from sfbc_core.behavior.vae import VAEBehavior, VAEConfig
+
+__all__ = [
+    "BehaviorModel",
+    "DiffusionBehavior",
+    "DiffusionConfig",
+    "GaussianBehavior",
+    "GaussianConfig",
+    "SolverConfig",
+    "VAEBehavior",
+    "VAEConfig",
+]

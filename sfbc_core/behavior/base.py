@@ -1,0 +1,186 @@
+"""What every generative model of the behavior policy μ(a|s) shares: fitting, batched sampling, saving."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sfbc_core.normalization import Standardizer
+from sfbc_core.randomness import RandomSource, make_generator, standard_normal
+from sfbc_core.training import TrainingConfig, train
+from sfbc_core.trajectories import Trajectories
+
+
+class BehaviorModel(ABC):
+    """A model of μ(a|s): ``fit(trajectories)``, then ``sample(states, n)``.
+
+    A new model is one file with a config and three methods: :meth:`make_network`, :meth:`loss` and :meth:`draw`. Those see
+    standardised states and actions scaled to [-1, 1]; this class takes care of the scaling.
+
+    Args:
+        config: the model's frozen config, with a field `training`.
+        seed: of the initial weights, the batches and the noise of the loss.
+        device: where the weights are and the work is done.
+    """
+
+    config: Any
+
+    def __init__(self, config: Any, seed: int = 0, device: torch.device | str = "cpu") -> None:
+        self.config = config
+        self.seed = seed
+        self.device = torch.device(device)
+        self.network: nn.Module | None = None
+        self.history: list[float] = []
+        self.sampling_generator = make_generator(seed, "sample", device=self.device)
+
+    @abstractmethod
+    def make_network(self, observation_dim: int, action_dim: int) -> nn.Module:
+        """A freshly initialised network."""
+
+    @abstractmethod
+    def loss(
+        self, states: Float[Tensor, "B obs"], actions: Float[Tensor, "B act"], generator: torch.Generator
+    ) -> Float[Tensor, " B"]:
+        """The loss of each row."""
+
+    @abstractmethod
+    def draw(self, states: Float[Tensor, "S obs"], noise: Float[Tensor, "S n *noise"]) -> Float[Tensor, "S n act"]:
+        """Actions from standard normal noise of shape (S, n, :attr:`noise_dim`)."""
+
+    @property
+    def noise_dim(self) -> int:
+        """Number of normal variables that one sample is made from; the number of action coordinates unless overridden."""
+        return self.action_dim
+
+    @property
+    def action_dim(self) -> int:
+        """Number of action coordinates."""
+        return self.action_low.shape[0]
+
+    @property
+    def training(self) -> TrainingConfig:
+        """How the model is trained."""
+        return self.config.training
+
+    def fit(
+        self,
+        trajectories: Trajectories,
+        *,
+        weights: Float[Tensor, " N"] | None = None,
+        checkpoint: Path | None = None,
+        progress: bool = False,
+    ) -> Self:
+        """Learn μ from the actions in the data.
+
+        Args:
+            weights: non-negative weight of every transition in the loss, shape (N,); None weighs all alike.
+            checkpoint: where an unfinished training is kept; see :func:`sfbc_core.training.train`.
+            progress: whether to show a progress bar.
+
+        Raises:
+            ValueError: `weights` of another length, negative or not finite.
+        """
+        trajectories = trajectories.to(self.device)
+        weights = _checked_weights(weights, trajectories)
+        bounds = torch.tensor([trajectories.action_low, trajectories.action_high])
+        self._build(trajectories.observation_dim, *bounds[:, None].expand(2, trajectories.action_dim))
+        if getattr(self.config, "standardize_states", True):
+            self.standardizer.fit(trajectories.observations)
+        states = self.standardizer(trajectories.observations)
+        actions = self._scale(trajectories.actions)
+
+        def mean_loss(states: Tensor, actions: Tensor, weights: Tensor, generator: torch.Generator) -> Tensor:
+            return (weights * self.loss(states, actions, generator)).mean()
+
+        self.history = train(
+            self.network,
+            mean_loss,
+            (states, actions, weights),
+            self.training,
+            make_generator(self.seed, "training", device=self.device),
+            checkpoint=checkpoint,
+            progress=type(self).__name__ if progress else None,
+        )
+        return self
+
+    @torch.no_grad()
+    def sample(
+        self, states: Float[Tensor, "S obs"], n: int, generator: RandomSource | None = None
+    ) -> Float[Tensor, "S n act"]:
+        """Draw `n` actions from μ(·|s) for each state.
+
+        Args:
+            states: shape (S, obs).
+            n: samples a state, at least 1.
+            generator: one, or one for each state; by default the model's own, seeded by its seed.
+
+        Raises:
+            RuntimeError: the model is not fitted.
+            ValueError: states of another width than in the data, or n < 1.
+        """
+        self._require_fitted()
+        expected = self.standardizer.mean.shape[0]
+        if states.ndim != 2 or states.shape[1] != expected:
+            raise ValueError(f"expected states of shape (S, {expected}), got {tuple(states.shape)}")
+        if n < 1:
+            raise ValueError(f"expected at least 1 sample a state, got {n}")
+        source = self.sampling_generator if generator is None else generator
+        shape = (states.shape[0], n, self.noise_dim)
+        noise = standard_normal(shape, source, self.device)
+        actions = self.draw(self.standardizer(states.to(self.device)), noise).clamp(-1, 1)
+        return self._unscale(actions).to(states.device)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights, standardisation and bounds, by name, for a safetensors file."""
+        self._require_fitted()
+        return {
+            **{f"network.{name}": value for name, value in self.network.state_dict().items()},
+            **{f"standardizer.{name}": value for name, value in self.standardizer.state_dict().items()},
+            "action_low": self.action_low,
+            "action_high": self.action_high,
+            "history": torch.tensor(self.history, dtype=torch.float64),
+        }
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> Self:
+        """Take over what :meth:`tensors` gave, of a model with the same config."""
+        self._build(tensors["standardizer.mean"].shape[0], tensors["action_low"], tensors["action_high"])
+        for module, prefix in ((self.network, "network."), (self.standardizer, "standardizer.")):
+            module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+        self.history = tensors["history"].tolist()
+        self.network.eval()
+        return self
+
+    def _build(self, observation_dim: int, low: Tensor, high: Tensor) -> None:
+        self.action_low, self.action_high = low.to(self.device), high.to(self.device)
+        self.standardizer = Standardizer(observation_dim).to(self.device)
+        # Layers draw their weights from the global generator: seed it for the moment, and leave it as it was.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            self.network = self.make_network(observation_dim, self.action_dim).to(self.device)
+
+    def _require_fitted(self) -> None:
+        if self.network is None:
+            raise RuntimeError(f"this {type(self).__name__} is not fitted yet: call fit(trajectories) first")
+
+    def _scale(self, actions: Tensor) -> Tensor:
+        return (2 * (actions - self.action_low) / (self.action_high - self.action_low) - 1).clamp(-1, 1)
+
+    def _unscale(self, actions: Tensor) -> Tensor:
+        return self.action_low + 0.5 * (actions + 1) * (self.action_high - self.action_low)
+
+
+def _checked_weights(weights: Tensor | None, trajectories: Trajectories) -> Tensor:
+    if weights is None:
+        return torch.ones_like(trajectories.rewards)
+    if weights.shape != trajectories.rewards.shape:
+        raise ValueError(f"expected one weight for each of the {len(trajectories)} transitions, got {tuple(weights.shape)}")
+    if not (torch.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
+        raise ValueError("weights must be finite and non-negative, and not all zero")
+    weights = weights.to(trajectories.rewards)
+    return weights / weights.mean()  # so that a learning rate means the same whatever the weights' scale

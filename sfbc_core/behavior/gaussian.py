@@ -1,0 +1,81 @@
+"""μ(a|s) as a squashed Gaussian: the unimodal model that the paper compares with (Appendix B.2)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from sfbc_core.behavior.base import BehaviorModel
+from sfbc_core.training import TrainingConfig
+
+
+@dataclass(frozen=True)
+class GaussianConfig:
+    """Sizes and training; the defaults are the paper's where it gives one."""
+
+    hidden: int = 256  # the paper's
+    layers: int = 4  # the paper's
+    minimum_log_deviation: float = -5.0  # of the Gaussian before the tanh
+    maximum_log_deviation: float = 2.0
+    # atanh is infinite at the bounds, where data often lies: actions are pulled in to 1 minus this for the likelihood.
+    bound_margin: float = 1e-3
+    training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(gradient_steps=300_000, batch_size=256, learning_rate=3e-4)
+    )  # steps and rate are the paper's
+    standardize_states: bool = True  # the paper does not say
+
+
+class GaussianBehavior(BehaviorModel):
+    """a = tanh(m(s) + d(s) ε) with ε ~ N(0, I), fitted by maximum likelihood."""
+
+    config: GaussianConfig
+
+    def __init__(
+        self, config: GaussianConfig | None = None, seed: int = 0, device: torch.device | str = "cpu"
+    ) -> None:
+        super().__init__(config or GaussianConfig(), seed, device)
+
+    def make_network(self, observation_dim: int, action_dim: int) -> nn.Module:
+        """A ReLU MLP from the state to mean and log deviation."""
+        widths = [observation_dim, *[self.config.hidden] * self.config.layers]
+        layers = [layer for i, o in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(i, o), nn.ReLU())]
+        return nn.Sequential(*layers, nn.Linear(widths[-1], 2 * action_dim))
+
+    def parameters_of(self, states: Float[Tensor, "B obs"]) -> tuple[Float[Tensor, "B act"], Float[Tensor, "B act"]]:
+        """Mean and log deviation before the tanh, for standardised states."""
+        mean, log_deviation = self.network(states).chunk(2, dim=1)
+        return mean, log_deviation.clamp(self.config.minimum_log_deviation, self.config.maximum_log_deviation)
+
+    def loss(
+        self, states: Float[Tensor, "B obs"], actions: Float[Tensor, "B act"], generator: torch.Generator
+    ) -> Float[Tensor, " B"]:
+        """Negative log-likelihood in nats, with the tanh's change of variables."""
+        return -self._log_likelihood(states, actions)
+
+    @torch.no_grad()
+    def log_likelihood(
+        self, states: Float[Tensor, "B obs"], actions: Float[Tensor, "B act"]
+    ) -> Float[Tensor, " B"]:
+        """log μ(a|s) of actions scaled to [-1, 1], for raw states, in nats."""
+        self._require_fitted()
+        return self._log_likelihood(self.standardizer(states.to(self.device)), actions.to(self.device))
+
+    def _log_likelihood(self, states: Tensor, actions: Tensor) -> Tensor:
+        mean, log_deviation = self.parameters_of(states)
+        limit = 1 - self.config.bound_margin
+        raw = torch.atanh(actions.clamp(-limit, limit))
+        normal = -0.5 * ((raw - mean) / log_deviation.exp()).square() - log_deviation - 0.5 * math.log(2 * math.pi)
+        # log(1 - tanh²u) = 2(log 2 - u - softplus(-2u)), which does not cancel for large |u|.
+        log_slope = 2 * (math.log(2) - raw - softplus(-2 * raw))
+        return (normal - log_slope).sum(1)
+
+    @torch.no_grad()
+    def draw(self, states: Float[Tensor, "S obs"], noise: Float[Tensor, "S n act"]) -> Float[Tensor, "S n act"]:
+        """tanh(m + d ε)."""
+        mean, log_deviation = self.parameters_of(states)
+        return torch.tanh(mean[:, None] + log_deviation.exp()[:, None] * noise)

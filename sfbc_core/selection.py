@@ -1,0 +1,88 @@
+"""From candidates to an action: resampling by softmax(αQ), the best, or the mean of the best k (Section 3.2, B.1)."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sfbc_core.randomness import RandomSource, standard_uniform
+
+Mode = Literal["sample", "greedy", "mean_of_best"]
+
+
+def selection_weights(q: Float[Tensor, "S M"], alpha: float) -> Float[Tensor, "S M"]:
+    """softmax(αQ) over the candidates of each state, shape (S, M); safe for any finite α >= 0.
+
+    Raises:
+        ValueError: `alpha` negative or not finite, no candidates, or NaN in q.
+    """
+    if not 0 <= alpha < float("inf"):
+        raise ValueError(f"alpha must be finite and >= 0, got {alpha}; for the limit of infinity choose the best candidate")
+    if q.shape[1] == 0:
+        raise ValueError("expected at least one candidate a state, got 0")
+    if torch.isnan(q).any():
+        raise ValueError("q must be numbers, got NaN")
+    # The gap to the best is at most 0 and is formed before the product, so a large α can neither overflow nor lose digits.
+    return torch.softmax(alpha * (q - q.max(1, keepdim=True).values), dim=1)
+
+
+def select_actions(
+    candidates: Float[Tensor, "S M A"],
+    q: Float[Tensor, "S M"],
+    alpha: float = 20.0,
+    mode: Mode = "sample",
+    *,
+    best: int = 4,
+    generator: RandomSource | None = None,
+) -> Float[Tensor, "S A"]:
+    """One action for every state out of its M candidates, which were drawn from the behavior policy μ.
+
+    Args:
+        candidates: shape (S, M, A).
+        q: their Q, shape (S, M).
+        alpha: inverse temperature of mode "sample", in units of 1/q.
+        mode: "sample" resamples with weights softmax(αQ), so that the law of the action tends to π ∝ μ exp(αQ) (Eq. 8) as
+            M grows; "greedy" takes the highest Q (the limit α → ∞, what the paper evaluates); "mean_of_best" averages the
+            `best` candidates of highest Q (the paper's locomotion tasks, with 4).
+        generator: for mode "sample"; one, or one for each state.
+
+    Raises:
+        ValueError: shapes that disagree, an unknown mode, `best` outside 1…M, mode "sample" without a generator.
+    """
+    if candidates.shape[:2] != q.shape:
+        raise ValueError(f"expected q of shape {tuple(candidates.shape[:2])} for these candidates, got {tuple(q.shape)}")
+    if mode == "sample":
+        if generator is None:
+            raise ValueError("mode 'sample' needs a generator, got None")
+        chosen = _resample(selection_weights(q, alpha), generator)
+    elif mode == "greedy":
+        chosen = _check_finite(q).argmax(1, keepdim=True)
+    elif mode == "mean_of_best":
+        if not 1 <= best <= q.shape[1]:
+            raise ValueError(f"best must lie between 1 and the {q.shape[1]} candidates, got {best}")
+        chosen = _check_finite(q).topk(best, dim=1).indices
+    else:
+        raise ValueError(f"mode must be one of {get_args(Mode)}, got {mode!r}")
+    return candidates.gather(1, chosen[:, :, None].expand(-1, -1, candidates.shape[2])).mean(1)
+
+
+def effective_sample_size(q: Float[Tensor, "S M"], alpha: float) -> Float[Tensor, " S"]:
+    """(Σ w)² / Σ w² of the selection weights: how many candidates the choice is really between, from 1 to M."""
+    return 1 / selection_weights(q, alpha).square().sum(1)
+
+
+def _resample(weights: Float[Tensor, "S M"], generator: RandomSource) -> Tensor:
+    """One index a row with probability `weights`, by inverting the cumulative sum at one uniform number a row."""
+    cumulative = weights.double().cumsum(1)
+    uniform = standard_uniform((len(weights), 1), generator, weights.device)
+    index = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
+    return index.clamp_max(weights.shape[1] - 1)
+
+
+def _check_finite(q: Tensor) -> Tensor:
+    if q.shape[1] == 0 or torch.isnan(q).any():
+        raise ValueError(f"expected at least one candidate a state and no NaN in q, got q of shape {tuple(q.shape)}")
+    return q

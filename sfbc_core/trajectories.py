@@ -1,0 +1,181 @@
+"""The one data type that everything consumes: transitions in the order they happened, and where episodes end."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+ArrayLike = Tensor | np.ndarray | list | tuple
+
+# Actions recorded by float32 controllers overshoot their bounds by a few rounding errors.
+BOUND_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectories:
+    """Time-ordered transitions of one or many episodes, the dataset D_μ = {(s_n, a_n, r_n)} of the paper.
+
+    An episode ends where `terminals` (the task is over: nothing can be earned afterwards) or `timeouts` (the recording
+    stopped, the task did not) is set. A transition with both flags is a terminal.
+
+    Args:
+        observations: states s_n, shape (N, obs).
+        actions: actions a_n, shape (N, act), within `action_low` and `action_high`.
+        rewards: rewards r_n, shape (N,).
+        terminals: whether the task ended with this transition, shape (N,).
+        timeouts: whether the recording was cut after this transition, shape (N,).
+        action_low, action_high: the declared bounds of every action coordinate.
+
+    Arrays, lists and tensors are accepted; they are kept as contiguous float32 (flags: bool) tensors.
+
+    Raises:
+        ValueError: empty data, lengths or ranks that disagree, NaN or infinity, actions outside the bounds.
+    """
+
+    observations: Float[Tensor, "N obs"]
+    actions: Float[Tensor, "N act"]
+    rewards: Float[Tensor, " N"]
+    terminals: Bool[Tensor, " N"]
+    timeouts: Bool[Tensor, " N"]
+    action_low: float = -1.0
+    action_high: float = 1.0
+    _checked: bool = field(default=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self._checked:
+            return
+        device = self.observations.device if isinstance(self.observations, Tensor) else torch.device("cpu")
+        for name, rank, kind in (
+            ("observations", 2, torch.float32),
+            ("actions", 2, torch.float32),
+            ("rewards", 1, torch.float32),
+            ("terminals", 1, torch.bool),
+            ("timeouts", 1, torch.bool),
+        ):
+            value = torch.as_tensor(getattr(self, name), device=device)
+            if value.ndim != rank:
+                raise ValueError(f"{name} must have {rank} dimension(s), got shape {tuple(value.shape)}")
+            if kind is torch.bool:
+                value = _as_flags(name, value)
+            object.__setattr__(self, name, value.to(kind).contiguous())
+        self._check_lengths()
+        self._check_values()
+        self._close_last_episode()
+        object.__setattr__(self, "_checked", True)
+
+    def _check_lengths(self) -> None:
+        lengths = {
+            name: len(getattr(self, name)) for name in ("observations", "actions", "rewards", "terminals", "timeouts")
+        }
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"all arrays must have the same length, got {lengths}")
+        if lengths["observations"] == 0:
+            raise ValueError("an empty data set: expected at least one transition, got 0")
+
+    def _check_values(self) -> None:
+        for name in ("observations", "actions", "rewards"):
+            finite = torch.isfinite(getattr(self, name))
+            if not finite.all():
+                first = int((~finite).reshape(len(self), -1).any(1).nonzero()[0])
+                raise ValueError(f"{name} must be finite, found NaN or infinity first at transition {first}")
+        if not self.action_low < self.action_high:
+            raise ValueError(f"action_low must be below action_high, got {self.action_low} and {self.action_high}")
+        low, high = float(self.actions.min()), float(self.actions.max())
+        slack = BOUND_TOLERANCE * (self.action_high - self.action_low)
+        if low < self.action_low - slack or high > self.action_high + slack:
+            raise ValueError(
+                f"actions must lie within [{self.action_low}, {self.action_high}], got values from {low:g} to {high:g}; "
+                "declare other bounds with action_low and action_high"
+            )
+
+    def _close_last_episode(self) -> None:
+        if not bool(self.terminals[-1] | self.timeouts[-1]):
+            warnings.warn(
+                "the last transition has neither a terminal nor a timeout flag: it is treated as a timeout", stacklevel=4
+            )
+            closed = self.timeouts.clone()  # never write into the caller's array
+            closed[-1] = True
+            object.__setattr__(self, "timeouts", closed)
+
+    def __len__(self) -> int:
+        return self.observations.shape[0]
+
+    @property
+    def observation_dim(self) -> int:
+        """Number of state coordinates."""
+        return self.observations.shape[1]
+
+    @property
+    def action_dim(self) -> int:
+        """Number of action coordinates."""
+        return self.actions.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.observations.device
+
+    @property
+    def episode_ends(self) -> Int[Tensor, " E"]:
+        """Index of the last transition of every episode, shape (E,)."""
+        return (self.terminals | self.timeouts).nonzero().squeeze(1)
+
+    @property
+    def episode_starts(self) -> Int[Tensor, " E"]:
+        """Index of the first transition of every episode, shape (E,)."""
+        ends = self.episode_ends
+        return torch.cat([ends.new_zeros(1), ends[:-1] + 1])
+
+    @property
+    def episode_lengths(self) -> Int[Tensor, " E"]:
+        """Number of transitions of every episode, shape (E,)."""
+        return self.episode_ends - self.episode_starts + 1
+
+    @property
+    def episode_returns(self) -> Float[Tensor, " E"]:
+        """Undiscounted sum of rewards of every episode, shape (E,), float64 on the CPU."""
+        total = torch.cat([torch.zeros(1, dtype=torch.float64), self.rewards.cpu().double().cumsum(0)])
+        return total[self.episode_ends.cpu() + 1] - total[self.episode_starts.cpu()]
+
+    def to(self, device: torch.device | str) -> Trajectories:
+        """The same data on another device."""
+        return replace(self, **{name: tensor.to(device) for name, tensor in self.tensors().items()})
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The five tensors by name, as they are written to a file."""
+        names = ("observations", "actions", "rewards", "terminals", "timeouts")
+        return {name: getattr(self, name) for name in names}
+
+    def select_episodes(self, keep: Bool[Tensor, " E"]) -> Trajectories:
+        """Only the episodes whose flag in `keep`, shape (E,), is set, in their order.
+
+        Raises:
+            ValueError: `keep` has not one flag per episode, or keeps none.
+        """
+        lengths = self.episode_lengths
+        if keep.shape != lengths.shape:
+            raise ValueError(f"expected one flag for each of the {len(lengths)} episodes, got shape {tuple(keep.shape)}")
+        if not keep.any():
+            raise ValueError("no episode is kept: expected at least one flag to be set")
+        rows = torch.repeat_interleave(keep.to(self.device), lengths)
+        return replace(self, **{name: tensor[rows].contiguous() for name, tensor in self.tensors().items()})
+
+    def fingerprint(self) -> str:
+        """A digest of the contents (sha256, 16 digits), which ties a resumed run to its data."""
+        digest = hashlib.sha256(repr((self.action_low, self.action_high)).encode())
+        for name, tensor in self.tensors().items():
+            digest.update(f"{name}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.cpu().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+def _as_flags(name: str, value: Tensor) -> Tensor:
+    if value.dtype is not torch.bool and not ((value == 0) | (value == 1)).all():
+        raise ValueError(f"{name} must hold flags (0 or 1, False or True), got other values")
+    return value.bool()

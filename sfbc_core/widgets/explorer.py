@@ -1,0 +1,449 @@
+"""The action explorer: move α and M, and see which action SfBC selects.
+
+SfBC draws M candidate actions from the behavior policy μ(·|s) and plays candidate i with probability
+``softmax(α Q(s, a_i))`` (Eq. 8). Once candidates and their values are known, everything that α and M change is
+arithmetic, so it needs no model and no Python: the browser redoes it at every move of a slider.
+
+The widget therefore has one JavaScript module (``explorer.js``) and two hosts:
+
+* **a live kernel**: an ``anywidget``, whose traits follow the sliders and can be set from Python;
+* **a static page**: the same module, the data and a picture for readers without JavaScript, inlined as ``text/html``.
+
+Arrays travel as 16-bit codes, scaled for each state by itself: the softmax sees differences of Q *within* a state,
+and these can be far smaller than the differences between states.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import io
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import torch
+import traitlets
+from jaxtyping import Float, Num
+
+from sfbc_core.selection import selection_weights
+
+ArrayLike = np.ndarray | torch.Tensor
+
+MODULE_PATH = Path(__file__).with_name("explorer.js")
+MAP_MODES = ("mean", "greedy", "sampled")
+SMALLEST_ALPHA = 0.1  # the first slider position after 0
+_LEVELS = 65535  # of a 16-bit code
+_BLUE = "#0b62b8"
+_fragment_numbers = itertools.count(1)
+
+
+class ActionExplorer(anywidget.AnyWidget):
+    """Explore how the inverse temperature α and the number of candidates M shape the selected action.
+
+    The shape of ``q`` chooses the layout:
+
+    * ``(M,)``, one state: probabilities of the candidates, and the law of the selected action. With ``density`` and
+      ``q_grid`` the exact policy π ∝ μ exp(αQ) is drawn beside it.
+    * ``(ny, nx, M)``, a grid of states: a map of the selected action, and the candidates of the state that the reader
+      picks by a click or with the arrow keys.
+
+    Moving M uses the *first* M candidates of every state, so samples of different size are nested.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> actions = rng.uniform(-1, 1, size=64)
+        >>> explorer = ActionExplorer(actions, -(actions**2), alpha=10.0)
+        >>> explorer.num_candidates = 8
+        >>> round(explorer.summary()["ess"], 1) < 8
+        True
+
+    Attributes:
+        alpha: Inverse temperature, finite and ≥ 0. Any value may be set; the slider ends at ``max_alpha``.
+        num_candidates: M, from 1 to the number of candidates given.
+        x_index: Column of the chosen state (0 for a single state).
+        y_index: Row of the chosen state (0 for a single state).
+        map_mode: What the map shows: ``"mean"`` action, ``"greedy"`` action (highest Q) or one ``"sampled"`` action.
+    """
+
+    _esm = MODULE_PATH
+
+    data = traitlets.Dict(help="The packed arrays and labels; fixed once made.").tag(sync=True)
+    alpha = traitlets.Float(1.0).tag(sync=True)
+    num_candidates = traitlets.Int(1).tag(sync=True)
+    x_index = traitlets.Int(0).tag(sync=True)
+    y_index = traitlets.Int(0).tag(sync=True)
+    map_mode = traitlets.Enum(MAP_MODES, default_value="mean").tag(sync=True)
+
+    def __init__(
+        self,
+        actions: Num[ArrayLike, "..."],
+        q: Num[ArrayLike, "..."],
+        *,
+        alpha: float = 1.0,
+        num_candidates: int | None = None,
+        x_index: int | None = None,
+        y_index: int | None = None,
+        map_mode: str = "mean",
+        x_values: Num[ArrayLike, "..."] | None = None,
+        y_values: Num[ArrayLike, "..."] | None = None,
+        density: tuple[Num[ArrayLike, "..."], Num[ArrayLike, "..."]] | None = None,
+        q_grid: Num[ArrayLike, "..."] | None = None,
+        title: str = "Which action does SfBC select?",
+        x_label: str = "x",
+        y_label: str = "y",
+        action_label: str = "action",
+        action_limits: tuple[float, float] | None = None,
+        max_alpha: float = 100.0,
+    ):
+        """Pack the arrays and start at the given α and M.
+
+        Args:
+            actions: Candidates drawn from the behavior policy, in the order drawn: ``(M,)`` or ``(ny, nx, M)``,
+                with or without a last axis of length 1.
+            q: Values Q(s, a) of the candidates, ``(M,)`` or ``(ny, nx, M)``.
+            alpha: Initial inverse temperature.
+            num_candidates: Initial M. Default: all candidates.
+            x_index: Initial column of the chosen state. Default: the middle.
+            y_index: Initial row of the chosen state. Default: the middle.
+            map_mode: Initial map, ``"mean"``, ``"greedy"`` or ``"sampled"``.
+            x_values: State coordinate of each column, ``(nx,)``, increasing. Default: 0, 1, 2…
+            y_values: State coordinate of each row, ``(ny,)``, increasing. Default: 0, 1, 2…
+            density: One state only: ``(grid, mu)``, increasing actions ``(G,)`` and the behavior density there ``(G,)``
+                (any scale).
+            q_grid: One state only: Q on the grid of ``density``, ``(G,)``.
+            title: Heading of the widget.
+            x_label: Name of the state coordinate along x.
+            y_label: Name of the state coordinate along y.
+            action_label: Name of the action.
+            action_limits: Ends of the action axis and of the colour scale. Default: the range of the actions (and of
+                the density's grid), made symmetric when it contains 0.
+            max_alpha: Right end of the α slider.
+
+        Raises:
+            ValueError: Shapes disagree, no candidate is given, or a number is not finite; the message says what was
+                expected and what came.
+            traitlets.TraitError: An initial α, M, state index or map mode is out of range.
+        """
+        actions_array, q_array = _checked_candidates(actions, q)
+        ny, nx, total = q_array.shape
+        is_map = np.ndim(q) == 3
+        if not is_map and (x_values is not None or y_values is not None):
+            raise ValueError("x_values and y_values need a grid of states: q of shape (ny, nx, M); got q of shape (M,)")
+        if is_map and (density is not None or q_grid is not None):
+            raise ValueError(f"density and q_grid need a single state: q of shape (M,); got {tuple(np.shape(q))}")
+        if not (np.isfinite(max_alpha) and max_alpha > SMALLEST_ALPHA):
+            raise ValueError(f"max_alpha must be finite and greater than {SMALLEST_ALPHA}; got {max_alpha}")
+
+        curves = _checked_curves(density, q_grid)
+        grid = curves.get("grid", actions_array)
+        limits = _checked_limits(action_limits, np.concatenate([actions_array.ravel(), grid.ravel()]))
+
+        self._actions, self._q, self._limits = actions_array, q_array, limits
+        self._x_values = _checked_axis("x_values", x_values, nx)
+        self._y_values = _checked_axis("y_values", y_values, ny)
+        data = {
+            "layout": "map" if is_map else "policy",
+            "shape": [ny, nx, total],
+            "actions": pack_rows(actions_array.reshape(ny * nx, total)),
+            "q": pack_rows(q_array.reshape(ny * nx, total)),
+            "curves": {name: _base64(values, "<f8") for name, values in curves.items()},
+            "x_values": _base64(self._x_values, "<f8"),
+            "y_values": _base64(self._y_values, "<f8"),
+            "title": title,
+            "x_label": x_label,
+            "y_label": y_label,
+            "action_label": action_label,
+            "action_limits": list(limits),
+            "smallest_alpha": SMALLEST_ALPHA,
+            "max_alpha": float(max_alpha),
+        }
+        super().__init__(
+            data=data,
+            alpha=alpha,
+            num_candidates=total if num_candidates is None else num_candidates,
+            x_index=nx // 2 if x_index is None else x_index,
+            y_index=ny // 2 if y_index is None else y_index,
+            map_mode=map_mode,
+        )
+
+    @traitlets.validate("alpha")
+    def _validate_alpha(self, proposal: dict[str, Any]) -> float:
+        alpha = proposal["value"]
+        if not (np.isfinite(alpha) and alpha >= 0):
+            raise traitlets.TraitError(f"alpha must be finite and >= 0; got {alpha}")
+        return alpha
+
+    @traitlets.validate("num_candidates", "x_index", "y_index")
+    def _validate_counts(self, proposal: dict[str, Any]) -> int:
+        name, value = proposal["trait"].name, proposal["value"]
+        ny, nx, total = self._q.shape
+        low, high = {"num_candidates": (1, total), "x_index": (0, nx - 1), "y_index": (0, ny - 1)}[name]
+        if not low <= value <= high:
+            raise traitlets.TraitError(f"{name} must be between {low} and {high}; got {value}")
+        return value
+
+    def summary(self) -> dict[str, float]:
+        """The numbers under the figure, for the chosen state and the current α and M.
+
+        They come from the exact arrays; the page computes its own from the 16-bit codes.
+
+        Returns:
+            ``mean_action`` and ``expected_q`` under the selection probabilities, ``best_action`` (the candidate with
+            the highest Q) and ``ess``, the effective sample size 1 / Σ w².
+        """
+        actions, q, weights = self._chosen_candidates()
+        return {
+            "mean_action": float(weights @ actions),
+            "best_action": float(actions[q.argmax()]),
+            "expected_q": float(weights @ q),
+            "ess": float(1.0 / (weights**2).sum()),
+        }
+
+    def to_html(self) -> str:
+        """A self-contained HTML fragment: picture, data and module inline; no kernel and no network.
+
+        Every call gives the fragment its own element id, so that a page may hold several.
+        """
+        return self._html_with(self.preview_png())
+
+    def _html_with(self, preview_png: bytes) -> str:
+        state = {name: getattr(self, name) for name in ("alpha", "num_candidates", "x_index", "y_index", "map_mode")}
+        # In a script element only "</script" and "<!--" are special; without "<" neither can occur.
+        payload = json.dumps({"data": self.data, "state": state}).replace("<", "\\u003c")
+        fragment_id = f"sfbc-{hashlib.sha1(payload.encode()).hexdigest()[:10]}-{next(_fragment_numbers)}"
+        picture = base64.b64encode(preview_png).decode()
+        alt = html.escape(self._preview_description())
+        return (
+            f'<div id="{fragment_id}" class="sfbc-static-widget">'
+            f'<img alt="{alt}" src="data:image/png;base64,{picture}"></div>\n'
+            f'<script type="application/json" id="{fragment_id}-data">{payload}</script>\n'
+            f'<script type="module">\n{MODULE_PATH.read_text(encoding="utf-8")}\n'
+            f'mountStatic("{fragment_id}");\n</script>'
+        )
+
+    def preview_png(self) -> bytes:
+        """A still picture at the current α and M, for readers without JavaScript and for the PDF."""
+        import matplotlib  # only needed here, and slow to import
+        from matplotlib.figure import Figure
+
+        with matplotlib.rc_context({"text.parse_math": False}):  # the page shows labels as they are: "$" is a dollar
+            figure = Figure(figsize=(7.2, 3.0), layout="constrained")
+            left, right = figure.subplots(1, 2)
+            if self.data["layout"] == "map":
+                self._draw_map(left)
+                self._draw_probabilities(right)
+            else:
+                self._draw_probabilities(left)
+                self._draw_law(right)
+            figure.suptitle(f"{self.data['title']}  (α = {self.alpha:.3g}, M = {self.num_candidates})", fontsize=10)
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png", dpi=80)
+        return buffer.getvalue()
+
+    def _draw_probabilities(self, axes: Any) -> None:
+        """A stem for every candidate of the chosen state."""
+        actions, _, weights = self._chosen_candidates()
+        axes.vlines(actions, 0, weights, color=_BLUE)
+        axes.set(xlabel=self.data["action_label"], ylabel="selection probability", xlim=self._limits, ylim=(0, None))
+
+    def _draw_law(self, axes: Any) -> None:
+        """The density of the selected action, as a histogram."""
+        actions, _, weights = self._chosen_candidates()
+        axes.hist(actions, 40, range=self._limits, weights=weights, density=True, color=_BLUE)
+        axes.set(xlabel=self.data["action_label"], ylabel="density of the selected action")
+
+    def _draw_map(self, axes: Any) -> None:
+        """The map in the current mode, with the chosen state marked."""
+        used = np.s_[..., : self.num_candidates]
+        shown = map_values(self._actions[used], self._q[used], self.alpha, self.map_mode)
+        x, y = self._x_values, self._y_values
+        low, high = self._limits
+        cells = axes.pcolormesh(x, y, shown, shading="nearest", cmap="RdBu_r", vmin=low, vmax=high)
+        axes.plot(x[self.x_index], y[self.y_index], "s", mfc="none", mec="black", ms=7)
+        axes.set(xlabel=self.data["x_label"], ylabel=self.data["y_label"])
+        axes.figure.colorbar(cells, ax=axes, label=self.data["action_label"])
+
+    def _preview_description(self) -> str:
+        """Alternative text of the still picture: what is drawn, and the numbers that stand under the live figure."""
+        if self.data["layout"] == "map":
+            what = (
+                f"map of the {self.map_mode} action over {self.data['x_label']} and {self.data['y_label']}, beside the "
+                "selection probabilities of the candidates at one state"
+            )
+        else:
+            what = "selection probabilities of the candidates, beside the density of the selected action"
+        numbers = self.summary()
+        return (
+            f"“{self.data['title']}”, a still picture: {what}. α = {self.alpha:.3g}, M = {self.num_candidates}: "
+            f"mean action {numbers['mean_action']:.3g}, best action {numbers['best_action']:.3g}, "
+            f"E[Q] = {numbers['expected_q']:.4g}, effective sample size {numbers['ess']:.4g}."
+        )
+
+    def _chosen_candidates(self) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
+        """Actions, values and selection probabilities of the first M candidates at the chosen state."""
+        chosen = np.s_[self.y_index, self.x_index, : self.num_candidates]
+        actions, q = self._actions[chosen], self._q[chosen]
+        return actions, q, candidate_weights(q, self.alpha)
+
+    def __repr__(self) -> str:
+        ny, nx, total = self._q.shape
+        states = "one state" if self.data["layout"] == "policy" else f"{ny} x {nx} states"
+        return f"ActionExplorer({states}, alpha={self.alpha:g}, num_candidates={self.num_candidates} of {total})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The live widget for Jupyter, the same figure as HTML for the book, and a picture for the PDF."""
+        bundle, metadata = super()._repr_mimebundle_(**kwargs)
+        preview_png = self.preview_png()
+        bundle["text/html"] = self._html_with(preview_png)
+        bundle["image/png"] = base64.b64encode(preview_png).decode()
+        return bundle, metadata
+
+
+# ---- Numerics of the preview: what explorer.js does for the page ----
+
+
+def candidate_weights(q: Float[np.ndarray, "*batch M"], alpha: float) -> Float[np.ndarray, "*batch M"]:
+    """Selection probabilities softmax(αQ) over the last axis (Eq. 8), from ``sfbc_core.selection``."""
+    rows = torch.from_numpy(np.ascontiguousarray(q.reshape(-1, q.shape[-1])))  # (S, M)
+    return selection_weights(rows, alpha).numpy().reshape(q.shape)
+
+
+def state_uniforms(count: int) -> Float[np.ndarray, " count"]:
+    """One fixed number in (0, 1) for each state: a hash of its index, so that a sampled map does not flicker."""
+    bits = np.arange(1, count + 1, dtype=np.uint64)
+    mask = np.uint64(0xFFFFFFFF)
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
+        bits = ((bits ^ (bits >> np.uint64(shift))) * np.uint64(factor)) & mask
+    return (bits.astype(np.float64) + 0.5) / 2.0**32
+
+
+def map_values(
+    actions: Float[np.ndarray, "ny nx M"], q: Float[np.ndarray, "ny nx M"], alpha: float, mode: str
+) -> Float[np.ndarray, "ny nx"]:
+    """The action that the map shows at every state: the mean, the greedy or one sampled action."""
+    ny, nx, total = q.shape
+    weights = candidate_weights(q, alpha)
+    if mode == "mean":
+        return (weights * actions).sum(axis=-1)
+    if mode == "greedy":
+        chosen = q.argmax(axis=-1)
+    else:
+        uniforms = state_uniforms(ny * nx).reshape(ny, nx, 1)
+        # The last cumulative sum may fall short of 1 by rounding: never look past the last candidate.
+        chosen = np.minimum((weights.cumsum(axis=-1) <= uniforms).sum(axis=-1), total - 1)
+    return np.take_along_axis(actions, chosen[..., None], axis=-1)[..., 0]
+
+
+# ---- Packing ----
+
+
+def pack_rows(values: Float[np.ndarray, "S M"]) -> dict[str, str]:
+    """Pack every row as 16-bit codes between its own minimum and maximum.
+
+    Value ``(s, i)`` is read back as ``low[s] + step[s] * code[s, i]``, so its error is at most ``step[s] / 2``: half
+    of a 65535th of the row's range.
+    """
+    low = values.min(axis=1)
+    step = (values.max(axis=1) - low) / _LEVELS
+    codes = np.rint((values - low[:, None]) / np.where(step > 0, step, 1.0)[:, None])
+    return {"codes": _base64(codes, "<u2"), "low": _base64(low, "<f8"), "step": _base64(step, "<f8")}
+
+
+def unpack_rows(packed: dict[str, str], num_columns: int) -> Float[np.ndarray, "S M"]:
+    """Undo ``pack_rows``, as the browser does."""
+    codes, low, step = (
+        np.frombuffer(base64.b64decode(packed[name]), dtype)
+        for name, dtype in (("codes", "<u2"), ("low", "<f8"), ("step", "<f8"))
+    )
+    return low[:, None] + step[:, None] * codes.reshape(-1, num_columns).astype(np.float64)
+
+
+def _base64(values: Num[np.ndarray, "..."], dtype: str) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype=dtype).tobytes()).decode()
+
+
+# ---- Checks: each says what was expected and what came. ----
+
+
+def _finite_array(name: str, values: Any) -> Float[np.ndarray, "..."]:
+    """``values`` as float64 on the CPU; all numbers must be finite."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu().numpy()
+    array = np.asarray(values, dtype=np.float64)
+    bad = int(array.size - np.isfinite(array).sum())
+    if bad:
+        raise ValueError(f"{name} must be finite; got {bad} NaN or infinite of {array.size} numbers")
+    return array
+
+
+def _checked_candidates(actions: Any, q: Any) -> tuple[Float[np.ndarray, "ny nx M"], Float[np.ndarray, "ny nx M"]]:
+    """Candidates and values in the common shape ``(ny, nx, M)``; a single state becomes a 1 x 1 grid."""
+    actions_array, q_array = _finite_array("actions", actions), _finite_array("q", q)
+    if q_array.ndim not in (1, 3):
+        raise ValueError(f"q must have shape (M,) or (ny, nx, M); got {q_array.shape}")
+    if q_array.size == 0:
+        raise ValueError(f"q must hold at least one candidate for every state; got shape {q_array.shape}")
+    if actions_array.shape not in (q_array.shape, (*q_array.shape, 1)):
+        raise ValueError(
+            f"actions must have the shape of q, {q_array.shape}, or {(*q_array.shape, 1)}; got {actions_array.shape}. "
+            "Of a vector-valued action, show one component at a time: actions[..., i]"
+        )
+    shape = q_array.shape if q_array.ndim == 3 else (1, 1, q_array.size)
+    return actions_array.reshape(shape), q_array.reshape(shape)
+
+
+def _checked_axis(name: str, values: Any, length: int) -> Float[np.ndarray, " length"]:
+    """Coordinates of the columns or rows of the map; 0, 1, 2… when none are given."""
+    if values is None:
+        return np.arange(length, dtype=np.float64)
+    array = _finite_array(name, values)
+    if array.shape != (length,):
+        raise ValueError(f"{name} must have shape ({length},), one number for each state; got {array.shape}")
+    if not (np.diff(array) > 0).all():
+        raise ValueError(f"{name} must increase strictly; got {np.array2string(array, threshold=6, precision=4)}")
+    return array
+
+
+def _checked_curves(density: Any, q_grid: Any) -> dict[str, Float[np.ndarray, " G"]]:
+    """The curves of the single-state layout: ``grid``, ``density`` (integrating to 1) and ``q``, where given."""
+    if density is None:
+        if q_grid is not None:
+            raise ValueError("q_grid needs density=(grid, mu), which says at which actions it was taken; got none")
+        return {}
+    if len(density) != 2:
+        raise ValueError(f"density must be a pair (grid, mu); got {len(density)} items")
+    grid, mu = _finite_array("the grid of density", density[0]), _finite_array("mu of density", density[1])
+    if grid.ndim != 1 or grid.size < 2 or mu.shape != grid.shape:
+        raise ValueError(f"density must be two arrays of one shape (G,), G >= 2; got {grid.shape} and {mu.shape}")
+    if not (np.diff(grid) > 0).all():
+        raise ValueError("the grid of density must increase strictly; it does not")
+    mass = float(((mu[1:] + mu[:-1]) / 2 * np.diff(grid)).sum())  # trapezoids
+    if (mu < 0).any() or mass <= 0:
+        raise ValueError(
+            f"mu of density must be >= 0 with a positive integral; got minimum {mu.min()}, integral {mass}"
+        )
+    curves = {"grid": grid, "density": mu / mass}
+    if q_grid is not None:
+        curves["q"] = _finite_array("q_grid", q_grid)
+        if curves["q"].shape != grid.shape:
+            raise ValueError(f"q_grid must have the shape of the grid, {grid.shape}; got {curves['q'].shape}")
+    return curves
+
+
+def _checked_limits(limits: tuple[float, float] | None, actions: Float[np.ndarray, " n"]) -> tuple[float, float]:
+    """Ends of the action axis: as given, or the range of the actions, symmetric when it contains 0."""
+    if limits is not None:
+        low, high = (float(end) for end in limits)
+        if not (np.isfinite([low, high]).all() and low < high):
+            raise ValueError(f"action_limits must be finite with low < high; got {limits}")
+        return low, high
+    low, high = float(actions.min()), float(actions.max())
+    if low < 0 < high:
+        high = max(-low, high)
+        return -high, high
+    return (low, high) if low < high else (low - 0.5, high + 0.5)
