@@ -61,7 +61,9 @@ def planned_returns(
         ValueError: a wrong number of values, NaN among them, an unknown option, or `discount` outside [0, 1].
     """
     if values.shape != (len(trajectories),):
-        raise ValueError(f"expected one value for each of the {len(trajectories)} transitions, got {tuple(values.shape)}")
+        raise ValueError(
+            f"expected one value for each of the {len(trajectories)} transitions, got {tuple(values.shape)}"
+        )
     if torch.isnan(values).any():
         raise ValueError("values must be numbers, got NaN")
     if not 0 <= discount <= 1:

@@ -20,7 +20,9 @@ def selection_weights(q: Float[Tensor, "S M"], alpha: float) -> Float[Tensor, "S
         ValueError: `alpha` negative or not finite, no candidates, or NaN in q.
     """
     if not 0 <= alpha < float("inf"):
-        raise ValueError(f"alpha must be finite and >= 0, got {alpha}; for the limit of infinity choose the best candidate")
+        raise ValueError(
+            f"alpha must be finite and >= 0, got {alpha}; for the limit of infinity choose the best candidate"
+        )
     if q.shape[1] == 0:
         raise ValueError("expected at least one candidate a state, got 0")
     if torch.isnan(q).any():
@@ -53,7 +55,9 @@ def select_actions(
         ValueError: shapes that disagree, an unknown mode, `best` outside 1…M, mode "sample" without a generator.
     """
     if candidates.shape[:2] != q.shape:
-        raise ValueError(f"expected q of shape {tuple(candidates.shape[:2])} for these candidates, got {tuple(q.shape)}")
+        raise ValueError(
+            f"expected q of shape {tuple(candidates.shape[:2])} for these candidates, got {tuple(q.shape)}"
+        )
     if mode == "sample":
         if generator is None:
             raise ValueError("mode 'sample' needs a generator, got None")

@@ -83,7 +83,9 @@ def train(
     if checkpoint is not None and checkpoint.exists():
         first = _restore(checkpoint, model, optimizer, generator, history, running)
     model.train()
-    for step in tqdm(range(first, steps), initial=first, total=steps, desc=progress, disable=progress is None, leave=False):
+    for step in tqdm(
+        range(first, steps), initial=first, total=steps, desc=progress, disable=progress is None, leave=False
+    ):
         if config.cosine_decay:
             optimizer.param_groups[0]["lr"] = config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
         index = torch.randint(rows, (config.batch_size,), generator=generator, device=data[0].device)

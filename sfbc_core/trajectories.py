@@ -97,7 +97,8 @@ class Trajectories:
     def _close_last_episode(self) -> None:
         if not bool(self.terminals[-1] | self.timeouts[-1]):
             warnings.warn(
-                "the last transition has neither a terminal nor a timeout flag: it is treated as a timeout", stacklevel=4
+                "the last transition has neither a terminal nor a timeout flag: it is treated as a timeout",
+                stacklevel=4,
             )
             closed = self.timeouts.clone()  # never write into the caller's array
             closed[-1] = True
@@ -160,7 +161,9 @@ class Trajectories:
         """
         lengths = self.episode_lengths
         if keep.shape != lengths.shape:
-            raise ValueError(f"expected one flag for each of the {len(lengths)} episodes, got shape {tuple(keep.shape)}")
+            raise ValueError(
+                f"expected one flag for each of the {len(lengths)} episodes, got shape {tuple(keep.shape)}"
+            )
         if not keep.any():
             raise ValueError("no episode is kept: expected at least one flag to be set")
         rows = torch.repeat_interleave(keep.to(self.device), lengths)

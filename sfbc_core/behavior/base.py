@@ -179,7 +179,9 @@ def _checked_weights(weights: Tensor | None, trajectories: Trajectories) -> Tens
     if weights is None:
         return torch.ones_like(trajectories.rewards)
     if weights.shape != trajectories.rewards.shape:
-        raise ValueError(f"expected one weight for each of the {len(trajectories)} transitions, got {tuple(weights.shape)}")
+        raise ValueError(
+            f"expected one weight for each of the {len(trajectories)} transitions, got {tuple(weights.shape)}"
+        )
     if not (torch.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
         raise ValueError("weights must be finite and non-negative, and not all zero")
     weights = weights.to(trajectories.rewards)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 
@@ -35,15 +36,13 @@ class GaussianBehavior(BehaviorModel):
 
     config: GaussianConfig
 
-    def __init__(
-        self, config: GaussianConfig | None = None, seed: int = 0, device: torch.device | str = "cpu"
-    ) -> None:
+    def __init__(self, config: GaussianConfig | None = None, seed: int = 0, device: torch.device | str = "cpu") -> None:
         super().__init__(config or GaussianConfig(), seed, device)
 
     def make_network(self, observation_dim: int, action_dim: int) -> nn.Module:
         """A ReLU MLP from the state to mean and log deviation."""
         widths = [observation_dim, *[self.config.hidden] * self.config.layers]
-        layers = [layer for i, o in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(i, o), nn.ReLU())]
+        layers = [layer for i, o in itertools.pairwise(widths) for layer in (nn.Linear(i, o), nn.ReLU())]
         return nn.Sequential(*layers, nn.Linear(widths[-1], 2 * action_dim))
 
     def parameters_of(self, states: Float[Tensor, "B obs"]) -> tuple[Float[Tensor, "B act"], Float[Tensor, "B act"]]:
@@ -58,9 +57,7 @@ class GaussianBehavior(BehaviorModel):
         return -self._log_likelihood(states, actions)
 
     @torch.no_grad()
-    def log_likelihood(
-        self, states: Float[Tensor, "B obs"], actions: Float[Tensor, "B act"]
-    ) -> Float[Tensor, " B"]:
+    def log_likelihood(self, states: Float[Tensor, "B obs"], actions: Float[Tensor, "B act"]) -> Float[Tensor, " B"]:
         """log μ(a|s) of actions scaled to [-1, 1], for raw states, in nats."""
         self._require_fitted()
         return self._log_likelihood(self.standardizer(states.to(self.device)), actions.to(self.device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -73,7 +74,9 @@ class ScoreNetwork(nn.Module):
         seed: seed of the initial weights and of the Fourier frequencies.
     """
 
-    def __init__(self, action_dim: int, state_dim: int, config: ScoreNetworkConfig | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, action_dim: int, state_dim: int, config: ScoreNetworkConfig | None = None, seed: int = 0
+    ) -> None:
         super().__init__()
         config = config or ScoreNetworkConfig()
         generator = torch.Generator().manual_seed(seed)
@@ -88,7 +91,7 @@ class ScoreNetwork(nn.Module):
             self.joint_layer = nn.Linear(embedding, embedding)
 
             self.input_layer = nn.Linear(action_dim, widths[0])
-            steps = list(zip(widths[:-1], widths[1:], strict=True))
+            steps = list(itertools.pairwise(widths))
             self.down = nn.ModuleList(ResidualBlock(outer, inner) for outer, inner in steps)
             self.middle = ResidualBlock(widths[-1], widths[-1])
             self.up = nn.ModuleList(ResidualBlock(2 * inner, outer) for outer, inner in reversed(steps))

@@ -27,7 +27,7 @@ Prediction = Literal["noise", "data"]
 
 @dataclass(frozen=True)
 class Stage:
-    """One model evaluation and the update after it: x ← scale · (x at the start of the step) + Σ_j weights_j m_(j newest)."""
+    """One model evaluation and the update after it: x ← scale · (x at the step's start) + Σ_j weights_j · output_j."""
 
     time: float  # where the model is evaluated
     alpha: float  # α at that time
@@ -82,7 +82,9 @@ def solver_stages(
         raise ValueError(f"method must be one of {get_args(Method)}, got {method!r}")
 
     # A step gets a share of the way in proportion to the evaluations that it spends.
-    costs = [2] + [1] * (len(orders) - 1) if high_order_start else [1] * len(orders) if method == "multistep" else orders
+    costs = (
+        [2] + [1] * (len(orders) - 1) if high_order_start else [1] * len(orders) if method == "multistep" else orders
+    )
     fractions = [spent / sum(costs) for spent in accumulate(costs, initial=0)]
     times = step_times(schedule, fractions, spacing, t_start, t_end)
     steps = list(zip(times[:-1], times[1:], orders, strict=True))
@@ -168,7 +170,7 @@ def _multistep_orders(evaluations: int, order: int, high_order_start: bool) -> l
 def _multistep(
     form: _ExponentialForm, steps: Sequence[tuple[float, float, int]], high_order_start: bool
 ) -> Iterator[Stage]:
-    """Exponential Adams-Bashforth in λ: order 2 is DPM-Solver++(2M) of Lu et al. (2022b, Algorithm 2) for data prediction."""
+    """Exponential Adams-Bashforth in λ; order 2 on data is DPM-Solver++(2M) of Lu et al. (2022b, Algorithm 2)."""
     evaluated: list[float | None] = []  # λ of past evaluations at step starts, newest first; None for one inside a step
     for index, (s, t, order) in enumerate(steps):
         start = form.schedule.log_snr(s)

@@ -465,7 +465,7 @@ html[data-theme="dark"] .bd-content div.cell_output .text_html:has(> .sfbc-stati
   flex: 0 1 auto; max-width: 100%; padding: 3px 6px; font: inherit; color: inherit; background: var(--back);
   border: 1px solid var(--axis); border-radius: 4px;
 }
-.sfbc-explorer output { flex: 0 0 56px; text-align: right; font-variant-numeric: tabular-nums; }
+.sfbc-explorer .sfbc-value { flex: 0 0 56px; text-align: right; font-variant-numeric: tabular-nums; }
 .sfbc-explorer .sfbc-plots { display: flex; flex-wrap: wrap; gap: 12px 20px; margin: 10px 0 8px; }
 .sfbc-explorer .sfbc-plot { flex: 1 1 310px; min-width: 0; }
 .sfbc-explorer .sfbc-caption { font-weight: 600; }
@@ -522,7 +522,9 @@ function buildPage(data, counts) {
     element("div", { className: "sfbc-control" }, element("label", { for: input.id }, text), input, ...rest);
 
   const alpha = slider("alpha", ALPHA_POSITIONS), count = slider("count", counts.length - 1);
-  const alphaText = element("output", { for: alpha.id }), countText = element("output", { for: count.id });
+  // Hidden from screen readers, which hear the same from aria-valuetext; an <output> would be announced once more.
+  const value = () => element("span", { className: "sfbc-value", "aria-hidden": "true" });
+  const alphaText = value(), countText = value();
   const mode = element("select", { id: `${prefix}-mode` },
     ...Object.entries(MAP_MODES).map(([value, text]) => element("option", { value }, text)));
   const left = element("canvas"), right = element("canvas", { role: "img" });

@@ -59,7 +59,7 @@ class ActionExplorer(anywidget.AnyWidget):
         >>> actions = rng.uniform(-1, 1, size=64)
         >>> explorer = ActionExplorer(actions, -(actions**2), alpha=10.0)
         >>> explorer.num_candidates = 8
-        >>> round(explorer.summary()["ess"], 1) < 8
+        >>> round(explorer.summary()["effective_sample_size"], 1) < 8
         True
 
     Attributes:
@@ -194,14 +194,14 @@ class ActionExplorer(anywidget.AnyWidget):
 
         Returns:
             ``mean_action`` and ``expected_q`` under the selection probabilities, ``best_action`` (the candidate with
-            the highest Q) and ``ess``, the effective sample size 1 / Σ w².
+            the highest Q) and ``effective_sample_size``, 1 / Σ w².
         """
         actions, q, weights = self._chosen_candidates()
         return {
             "mean_action": float(weights @ actions),
             "best_action": float(actions[q.argmax()]),
             "expected_q": float(weights @ q),
-            "ess": float(1.0 / (weights**2).sum()),
+            "effective_sample_size": float(1.0 / (weights**2).sum()),
         }
 
     def to_html(self) -> str:
@@ -281,7 +281,7 @@ class ActionExplorer(anywidget.AnyWidget):
         return (
             f"“{self.data['title']}”, a still picture: {what}. α = {self.alpha:.3g}, M = {self.num_candidates}: "
             f"mean action {numbers['mean_action']:.3g}, best action {numbers['best_action']:.3g}, "
-            f"E[Q] = {numbers['expected_q']:.4g}, effective sample size {numbers['ess']:.4g}."
+            f"E[Q] = {numbers['expected_q']:.4g}, effective sample size {numbers['effective_sample_size']:.4g}."
         )
 
     def _chosen_candidates(self) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:

@@ -1,0 +1,169 @@
+"""The action evaluation model Q(s, a), regressed onto planned targets (Section 4.2, Appendix B.1)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sfbc_core.normalization import Standardizer
+from sfbc_core.randomness import make_generator
+from sfbc_core.training import TrainingConfig, train
+from sfbc_core.trajectories import Trajectories
+
+# Rows (state, candidate) of one network call; see behavior/diffusion.py for why.
+CHUNK_ROWS = {"cpu": 4096, "cuda": 1_048_576}
+
+
+@dataclass(frozen=True)
+class CriticConfig:
+    """Sizes and training of Q."""
+
+    hidden: tuple[int, ...] = (256, 256)  # the paper's; antmaze-large adds a layer of 512: (512, 256, 256)
+    minimum_deviation: float = 0.1  # floor of the targets' deviation, so that constant targets are not blown up
+    training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(epochs=100, batch_size=256, learning_rate=1e-3)
+    )  # epochs and rate are the paper's
+    standardize_states: bool = True  # the paper does not say
+
+    @classmethod
+    def small(cls, gradient_steps: int = 2000) -> CriticConfig:
+        """The paper's network with a budget for a CPU."""
+        training = TrainingConfig(gradient_steps=gradient_steps, batch_size=1024, learning_rate=2e-3, cosine_decay=True)
+        return cls(training=training)
+
+
+class _QNetwork(nn.Module):
+    """MLP with SiLU on (state, action), its first layer split so that the state's part is computed once a state."""
+
+    def __init__(self, observation_dim: int, action_dim: int, hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        self.state_layer = nn.Linear(observation_dim, hidden[0])
+        self.action_layer = nn.Linear(action_dim, hidden[0], bias=False)
+        inner = [layer for i, o in itertools.pairwise(hidden) for layer in (nn.SiLU(), nn.Linear(i, o))]
+        self.rest = nn.Sequential(*inner, nn.SiLU(), nn.Linear(hidden[-1], 1))
+
+    def forward(self, states: Tensor, actions: Tensor) -> Tensor:
+        """`states` broadcasts against the leading dimensions of `actions`."""
+        return self.rest(self.state_layer(states) + self.action_layer(actions)).squeeze(-1)
+
+
+class QCritic:
+    """Q(s, a) in units of reward.
+
+    The regression is on targets normalised to mean 0 and deviation 1, with a floor on the deviation; :attr:`scale` is the
+    deviation, in which the paper's α is meant: softmax(αQ) uses α / scale. One network, no ensemble and no target network.
+    :meth:`fit` always starts from fresh weights, as the paper does at each value iteration.
+
+    Args:
+        config: sizes and training.
+        seed: of the initial weights and the batches.
+        device: where the weights are.
+    """
+
+    def __init__(self, config: CriticConfig | None = None, seed: int = 0, device: torch.device | str = "cpu") -> None:
+        self.config = config or CriticConfig()
+        self.seed = seed
+        self.device = torch.device(device)
+        self.network: _QNetwork | None = None
+        self.history: list[float] = []
+
+    def fit(
+        self,
+        trajectories: Trajectories,
+        targets: Float[Tensor, " N"],
+        *,
+        checkpoint: Path | None = None,
+        progress: bool = False,
+    ) -> Self:
+        """Least squares on (s_n, a_n) ↦ target_n.
+
+        Raises:
+            ValueError: a wrong number of targets, or targets that are not finite.
+        """
+        if targets.shape != (len(trajectories),):
+            raise ValueError(
+                f"expected one target for each of the {len(trajectories)} transitions, got {tuple(targets.shape)}"
+            )
+        if not torch.isfinite(targets).all():
+            raise ValueError("targets must be finite, found NaN or infinity")
+        trajectories = trajectories.to(self.device)
+        targets = targets.detach().cpu().double()
+        self._build(trajectories.observation_dim, trajectories.action_dim)
+        self.offset = float(targets.mean())
+        self.scale = max(float(targets.std(correction=0)), self.config.minimum_deviation)
+        if self.config.standardize_states:
+            self.standardizer.fit(trajectories.observations)
+        normalised = ((targets - self.offset) / self.scale).float().to(self.device)
+
+        def loss(states: Tensor, actions: Tensor, target: Tensor, generator: torch.Generator) -> Tensor:
+            return (self.network(states, actions) - target).square().mean()
+
+        self.history = train(
+            self.network,
+            loss,
+            (self.standardizer(trajectories.observations), trajectories.actions, normalised),
+            self.config.training,
+            make_generator(self.seed, "critic", device=self.device),
+            checkpoint=checkpoint,
+            progress="QCritic" if progress else None,
+        )
+        return self
+
+    @torch.no_grad()
+    def q(self, states: Float[Tensor, "S obs"], actions: Float[Tensor, "S M act"]) -> Float[Tensor, "S M"]:
+        """Q of M actions for each state, in units of reward, shape (S, M).
+
+        Raises:
+            RuntimeError: the critic is not fitted.
+            ValueError: shapes that do not fit the data or each other.
+        """
+        if self.network is None:
+            raise RuntimeError("this QCritic is not fitted yet: call fit(trajectories, targets) first")
+        widths = (self.standardizer.mean.shape[0], self.network.action_layer.in_features)
+        if states.ndim != 2 or actions.ndim != 3 or (states.shape[1], actions.shape[2]) != widths:
+            raise ValueError(
+                f"expected states (S, {widths[0]}) and actions (S, M, {widths[1]}), "
+                f"got {tuple(states.shape)} and {tuple(actions.shape)}"
+            )
+        if len(states) != len(actions):
+            raise ValueError(f"expected as many states as rows of actions, got {len(states)} and {len(actions)}")
+        rows = CHUNK_ROWS.get(self.device.type, CHUNK_ROWS["cuda"])
+        chunk = max(1, rows // max(1, actions.shape[1]))
+        result = torch.empty(actions.shape[:2], device=self.device)
+        for first in range(0, len(states), chunk):
+            part = slice(first, first + chunk)
+            inputs = self.standardizer(states[part].to(self.device))[:, None]
+            result[part] = self.network(inputs, actions[part].to(self.device))
+        return (result * self.scale + self.offset).to(states.device)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that :meth:`q` needs, by name, for a safetensors file."""
+        return {
+            **{f"network.{name}": value for name, value in self.network.state_dict().items()},
+            **{f"standardizer.{name}": value for name, value in self.standardizer.state_dict().items()},
+            "targets": torch.tensor([self.offset, self.scale], dtype=torch.float64),
+            "history": torch.tensor(self.history, dtype=torch.float64),
+        }
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> Self:
+        """Take over what :meth:`tensors` gave, of a critic with the same config."""
+        self._build(tensors["network.state_layer.weight"].shape[1], tensors["network.action_layer.weight"].shape[1])
+        for module, prefix in ((self.network, "network."), (self.standardizer, "standardizer.")):
+            module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+        self.offset, self.scale = tensors["targets"].tolist()
+        self.history = tensors["history"].tolist()
+        self.network.eval()
+        return self
+
+    def _build(self, observation_dim: int, action_dim: int) -> None:
+        self.standardizer = Standardizer(observation_dim).to(self.device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            self.network = _QNetwork(observation_dim, action_dim, self.config.hidden).to(self.device)

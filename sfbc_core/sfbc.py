@@ -1,0 +1,253 @@
+"""Selecting from behavior candidates: the whole algorithm (Appendix A), resumable, and its agent."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sfbc_core.behavior import (
+    BehaviorModel,
+    DiffusionBehavior,
+    DiffusionConfig,
+    GaussianBehavior,
+    GaussianConfig,
+    SolverConfig,
+    VAEBehavior,
+    VAEConfig,
+)
+from sfbc_core.configuration import config_from_json, config_to_json
+from sfbc_core.critic import CriticConfig, QCritic
+from sfbc_core.diffusion import ScoreNetworkConfig, VPSchedule
+from sfbc_core.files import atomic_path, load_json, load_tensors, save_json, save_tensors
+from sfbc_core.planning import MaximumOn, TimeoutRule, discounted_returns, planned_returns, soft_value
+from sfbc_core.randomness import RandomSource, make_generator
+from sfbc_core.selection import Mode, select_actions
+from sfbc_core.training import TrainingConfig
+from sfbc_core.trajectories import Trajectories
+
+# A behavior model is chosen by the type of its config.
+BEHAVIORS: dict[type, type[BehaviorModel]] = {
+    DiffusionConfig: DiffusionBehavior,
+    GaussianConfig: GaussianBehavior,
+    VAEConfig: VAEBehavior,
+}
+
+
+@dataclass(frozen=True)
+class SfBCConfig:
+    """Everything that decides a run, apart from the data and the machine."""
+
+    behavior: DiffusionConfig | GaussianConfig | VAEConfig = field(default_factory=DiffusionConfig)
+    critic: CriticConfig = field(default_factory=CriticConfig)
+    planning_iterations: int = 2  # K critic fits; the first is on vanilla returns. Paper: 2 locomotion, 4 or 5 antmaze
+    value_candidates: int = 16  # candidates for the soft value (Eq. 13); the paper's
+    alpha: float = 20.0  # inverse temperature, in units of 1 / deviation of the critic's targets; the paper's
+    discount: float = 0.99  # γ; the paper does not say
+    timeout: TimeoutRule = "bootstrap"  # see planned_returns; the paper does not say
+    max_on: MaximumOn = "next"  # see planned_returns; Eq. 12
+    num_candidates: int = 32  # M candidates to act; the paper's
+    selection: Mode = "greedy"  # how to act; the paper's, with "mean_of_best" for locomotion
+    best: int = 4  # how many candidates "mean_of_best" averages; the paper's
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("planning_iterations", "value_candidates", "num_candidates", "best"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if type(self.behavior) not in BEHAVIORS:
+            expected = [kind.__name__ for kind in BEHAVIORS]
+            raise ValueError(f"behavior must be one of {expected}, got {type(self.behavior).__name__}")
+
+
+CONFIG_TYPES = {
+    kind.__name__: kind
+    for kind in (SfBCConfig, CriticConfig, TrainingConfig, ScoreNetworkConfig, SolverConfig, VPSchedule, *BEHAVIORS)
+}
+
+
+class SfBC:
+    """The agent: ``SfBC(config).fit(trajectories)``, then ``act(observations)``.
+
+    Args:
+        config: what to learn and how to act.
+        device: where the models are trained and run.
+
+    Attributes:
+        behavior: the model of μ(a|s). critic: the last Q(s, a).
+        targets: the critic's targets R^(0) … R^(K-1) of the last fit, each of shape (N,).
+    """
+
+    def __init__(self, config: SfBCConfig | None = None, device: torch.device | str = "cpu") -> None:
+        self.config = config or SfBCConfig()
+        self.device = torch.device(device)
+        self.behavior = BEHAVIORS[type(self.config.behavior)](self.config.behavior, self.config.seed, device)
+        self.critic: QCritic | None = None
+        self.targets: list[Tensor] = []
+        self.acting_generator = make_generator(self.config.seed, "act", device=self.device)
+
+    def fit(
+        self, trajectories: Trajectories, run_dir: str | os.PathLike | None = None, *, progress: bool = False
+    ) -> Self:
+        """Learn μ, then K times: plan targets along the data (Eq. 12, 13) and fit Q to them.
+
+        Args:
+            trajectories: the data set.
+            run_dir: folder for finished units of work (behavior model, candidates, each critic) and for checkpoints of an
+                unfinished one. A run that was killed goes on from there and ends with the weights of an undisturbed run.
+            progress: whether to show progress bars.
+
+        Raises:
+            ValueError: `run_dir` holds a run of another config or of other data.
+        """
+        store = _RunStore(run_dir, self.config, trajectories)
+        trajectories = trajectories.to(self.device)
+        store.unit(
+            "behavior",
+            self.behavior,
+            lambda partial: self.behavior.fit(trajectories, checkpoint=partial, progress=progress),
+        )
+        # The candidates do not change over the iterations: they are drawn once.
+        candidates = self._value_candidates(trajectories, store) if self.config.planning_iterations > 1 else None
+        self.targets = [discounted_returns(trajectories, self.config.discount)]
+        for iteration in range(self.config.planning_iterations):
+            if iteration:
+                self.targets.append(self._plan(trajectories, candidates))
+            # A seed of its own for each iteration: fresh weights and fresh batches.
+            critic = QCritic(self.config.critic, self.config.seed + 1000 * iteration, self.device)
+            store.unit(
+                f"critic-{iteration}",
+                critic,
+                lambda partial, critic=critic: critic.fit(
+                    trajectories, self.targets[-1], checkpoint=partial, progress=progress
+                ),
+            )
+            self.critic = critic
+        return self
+
+    def _plan(self, trajectories: Trajectories, candidates: Tensor) -> Float[Tensor, " N"]:
+        q = self.critic.q(trajectories.observations, candidates)
+        values = soft_value(q, self.config.alpha / self.critic.scale)
+        options = {"timeout": self.config.timeout, "max_on": self.config.max_on}
+        return planned_returns(trajectories, values, self.config.discount, **options)
+
+    def _value_candidates(self, trajectories: Trajectories, store: _RunStore) -> Float[Tensor, "N M act"]:
+        generator = make_generator(self.config.seed, "candidates", device=self.device)
+        return store.tensor(
+            "candidates",
+            lambda: self.behavior.sample(trajectories.observations, self.config.value_candidates, generator),
+        ).to(self.device)
+
+    def candidates(
+        self, observations: Float[Tensor, "B obs"], n: int | None = None, generator: RandomSource | None = None
+    ) -> tuple[Float[Tensor, "B n act"], Float[Tensor, "B n"]]:
+        """Draw candidates from μ and evaluate them.
+
+        Args:
+            observations: shape (B, obs).
+            n: candidates a state; by default the config's M.
+            generator: one, or one for each row; by default the agent's own.
+
+        Returns:
+            Candidates (B, n, act) and their Q (B, n), in units of reward.
+
+        Raises:
+            RuntimeError: the agent is not fitted.
+        """
+        if self.critic is None:
+            raise RuntimeError("this SfBC agent is not fitted yet: call fit(trajectories) first")
+        generator = self.acting_generator if generator is None else generator
+        actions = self.behavior.sample(observations, n or self.config.num_candidates, generator)
+        return actions, self.critic.q(observations, actions)
+
+    def act(
+        self, observations: Float[Tensor, "B obs"], generator: RandomSource | None = None
+    ) -> Float[Tensor, "B act"]:
+        """An action for each observation: M candidates from μ, then the config's selection (Section 3.2)."""
+        generator = self.acting_generator if generator is None else generator
+        actions, q = self.candidates(observations, generator=generator)
+        alpha = self.config.alpha / self.critic.scale
+        return select_actions(actions, q, alpha, self.config.selection, best=self.config.best, generator=generator)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the agent into the folder `path`: config.json and weights.safetensors; whole or not at all."""
+        if self.critic is None:
+            raise RuntimeError("this SfBC agent is not fitted yet: there is nothing to save")
+        tensors = {
+            **{f"behavior.{name}": value for name, value in self.behavior.tensors().items()},
+            **{f"critic.{name}": value for name, value in self.critic.tensors().items()},
+        }
+        with atomic_path(path) as folder:
+            folder.mkdir()
+            save_json(folder / "config.json", config_to_json(self.config))
+            save_tensors(folder / "weights.safetensors", tensors)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, device: torch.device | str = "cpu") -> SfBC:
+        """The agent that :meth:`save` wrote.
+
+        Raises:
+            FileNotFoundError: no agent at `path`.
+            ValueError: a damaged file, or a config of another version.
+        """
+        path = Path(path)
+        for name in ("config.json", "weights.safetensors"):
+            if not (path / name).is_file():
+                raise FileNotFoundError(f"expected a saved agent in the folder {path}, but {name} is not there")
+        agent = cls(config_from_json(load_json(path / "config.json"), CONFIG_TYPES), device)
+        tensors = load_tensors(path / "weights.safetensors", agent.device)
+        parts = {
+            part: {n.removeprefix(part): t for n, t in tensors.items() if n.startswith(part)}
+            for part in ("behavior.", "critic.")
+        }
+        agent.behavior.load_tensors(parts["behavior."])
+        agent.critic = QCritic(agent.config.critic, agent.config.seed, device).load_tensors(parts["critic."])
+        return agent
+
+
+class _RunStore:
+    """Finished units of work in a folder; without a folder, nothing is kept."""
+
+    def __init__(self, folder: str | os.PathLike | None, config: SfBCConfig, trajectories: Trajectories) -> None:
+        self.folder = None if folder is None else Path(folder)
+        if self.folder is None:
+            return
+        this_run = {"config": config_to_json(config), "data": trajectories.fingerprint()}
+        manifest = self.folder / "run.json"
+        if manifest.exists():
+            found = load_json(manifest)
+            for part in this_run:
+                if found.get(part) != this_run[part]:
+                    raise ValueError(
+                        f"{self.folder} holds a run with another {part}: found {found.get(part)}, this run has "
+                        f"{this_run[part]}; choose another folder, or remove this one"
+                    )
+        else:
+            save_json(manifest, this_run)
+
+    def unit(self, name: str, model: BehaviorModel | QCritic, fit) -> None:
+        """Load the model if it was finished before; else fit it, with a checkpoint file, and store it."""
+        if self.folder is None:
+            fit(None)
+            return
+        finished, partial = self.folder / f"{name}.safetensors", self.folder / f"{name}.partial.safetensors"
+        if finished.exists():
+            model.load_tensors(load_tensors(finished, model.device))
+            return
+        fit(partial)
+        save_tensors(finished, model.tensors())
+        partial.unlink(missing_ok=True)
+
+    def tensor(self, name: str, compute) -> Tensor:
+        """The tensor that was stored before, or else computed and stored now."""
+        if self.folder is None:
+            return compute()
+        path = self.folder / f"{name}.safetensors"
+        if not path.exists():
+            save_tensors(path, {name: compute()})
+        return load_tensors(path)[name]

@@ -1,0 +1,70 @@
+"""``load_task(name)``: an environment, a data set, hyper-parameters and reference scores by one name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import gymnasium
+
+from sfbc_core.trajectories import Trajectories
+
+# Where each family is implemented. A family's module is imported, with whatever it needs, only when it is asked for.
+FAMILIES: dict[str, str] = {
+    "bidirectional-car": "sfbc_core.tasks.bidirectional_car",
+    "bidirectional-car-single-side": "sfbc_core.tasks.bidirectional_car",
+    "toy-maze": "sfbc_core.tasks.toy_maze",
+}
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """The hyper-parameters that the paper sets task by task."""
+
+    planning_iterations: int  # K
+    evaluation_episodes: int  # test seeds of one evaluation
+    trials: int  # random seeds of one reported score
+    discount: float = 0.99
+    actions_averaged: int = 1  # candidates of highest Q whose mean is taken; 1 is the greedy choice
+    critic_hidden: tuple[int, ...] = (256, 256)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One benchmark task.
+
+    Attributes:
+        make_env: () -> a new environment with the gymnasium API; keyword arguments go to the environment.
+        load_trajectories: (...) -> the data set; keyword arguments are the family's.
+        config: the paper's hyper-parameters for it.
+        reference_returns: the returns that score 0 and 100.
+    """
+
+    name: str
+    make_env: Callable[..., gymnasium.Env]
+    load_trajectories: Callable[..., Trajectories]
+    config: TaskConfig
+    reference_returns: tuple[float, float]
+
+    def normalized_score(self, return_: Any) -> Any:
+        """100 · (return - low) / (high - low), for one return or an array of them."""
+        low, high = self.reference_returns
+        return 100 * (return_ - low) / (high - low)
+
+
+def task_names() -> list[str]:
+    """All names that :func:`load_task` knows."""
+    return sorted(FAMILIES)
+
+
+def load_task(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        ValueError: no such task; the message lists those there are.
+    """
+    if name not in FAMILIES:
+        raise ValueError(f"unknown task {name!r}; expected one of {task_names()}")
+    return import_module(FAMILIES[name]).make_task(name)
