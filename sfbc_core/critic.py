@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -81,7 +80,7 @@ class QCritic:
         *,
         checkpoint: Path | None = None,
         progress: bool = False,
-    ) -> Self:
+    ) -> QCritic:
         """Least squares on (s_n, a_n) ↦ target_n.
 
         Raises:
@@ -152,7 +151,7 @@ class QCritic:
             "history": torch.tensor(self.history, dtype=torch.float64),
         }
 
-    def load_tensors(self, tensors: Mapping[str, Tensor]) -> Self:
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> QCritic:
         """Take over what :meth:`tensors` gave, of a critic with the same config."""
         self._build(tensors["network.state_layer.weight"].shape[1], tensors["network.action_layer.weight"].shape[1])
         for module, prefix in ((self.network, "network."), (self.standardizer, "standardizer.")):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import gymnasium
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 from sfbc_core.randomness import RandomSource, make_generator
 
 
+@runtime_checkable
 class Agent(Protocol):
     """Whatever acts: (observations (B, obs), a source of randomness) -> actions (B, act)."""
 
@@ -23,6 +24,7 @@ class Agent(Protocol):
         """One action for each row."""
 
 
+@runtime_checkable
 class EnvironmentSource(Protocol):
     """Whatever makes fresh environments, such as a task."""
 

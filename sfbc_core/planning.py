@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Literal, get_args
 
 import numba
@@ -86,7 +87,12 @@ def planned_returns(
     return torch.from_numpy(result).to(trajectories.device)
 
 
-@numba.njit(cache=True)
+def _compiled(function):
+    # The type checks of the tests wrap every function of the package; numba can compile only what is inside.
+    return numba.njit(cache=True)(inspect.unwrap(function))
+
+
+@_compiled
 def _recursion(rewards, values, terminals, timeouts, discount, bootstrap, on_current, result):  # pragma: no cover
     """One backward pass. Compiled, without reassociation (no fastmath), so that it rounds as a Python loop does."""
     later = 0.0  # R_(n+1), or the stand-in for it at the end of an episode

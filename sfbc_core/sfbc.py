@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -93,7 +92,7 @@ class SfBC:
 
     def fit(
         self, trajectories: Trajectories, run_dir: str | os.PathLike | None = None, *, progress: bool = False
-    ) -> Self:
+    ) -> SfBC:
         """Learn μ, then K times: plan targets along the data (Eq. 12, 13) and fit Q to them.
 
         Args:

@@ -22,7 +22,7 @@ class TrainingConfig:
     """How long and how fast a model is trained. Give `gradient_steps` or `epochs`, not both."""
 
     gradient_steps: int | None = None
-    epochs: float | None = None  # passes over the data; batches are drawn with replacement
+    epochs: int | float | None = None  # passes over the data; batches are drawn with replacement
     batch_size: int = 4096
     learning_rate: float = 1e-3
     cosine_decay: bool = False  # lower the learning rate to 0 along half a cosine

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -17,7 +16,6 @@ ArrayLike = Tensor | np.ndarray | list | tuple
 BOUND_TOLERANCE = 1e-5
 
 
-@dataclass(frozen=True, eq=False)
 class Trajectories:
     """Time-ordered transitions of one or many episodes, the dataset D_μ = {(s_n, a_n, r_n)} of the paper.
 
@@ -32,7 +30,8 @@ class Trajectories:
         timeouts: whether the recording was cut after this transition, shape (N,).
         action_low, action_high: the declared bounds of every action coordinate.
 
-    Arrays, lists and tensors are accepted; they are kept as contiguous float32 (flags: bool) tensors.
+    Arrays, lists and tensors are accepted; they are kept as contiguous float32 (flags: bool) tensors on the device of the
+    observations. A last transition with neither flag is treated as a timeout, with a warning.
 
     Raises:
         ValueError: empty data, lengths or ranks that disagree, NaN or infinity, actions outside the bounds.
@@ -43,31 +42,27 @@ class Trajectories:
     rewards: Float[Tensor, " N"]
     terminals: Bool[Tensor, " N"]
     timeouts: Bool[Tensor, " N"]
-    action_low: float = -1.0
-    action_high: float = 1.0
-    _checked: bool = field(default=False, repr=False)
 
-    def __post_init__(self) -> None:
-        if self._checked:
-            return
-        device = self.observations.device if isinstance(self.observations, Tensor) else torch.device("cpu")
-        for name, rank, kind in (
-            ("observations", 2, torch.float32),
-            ("actions", 2, torch.float32),
-            ("rewards", 1, torch.float32),
-            ("terminals", 1, torch.bool),
-            ("timeouts", 1, torch.bool),
-        ):
-            value = torch.as_tensor(getattr(self, name), device=device)
-            if value.ndim != rank:
-                raise ValueError(f"{name} must have {rank} dimension(s), got shape {tuple(value.shape)}")
-            if kind is torch.bool:
-                value = _as_flags(name, value)
-            object.__setattr__(self, name, value.to(kind).contiguous())
+    def __init__(
+        self,
+        observations: ArrayLike,
+        actions: ArrayLike,
+        rewards: ArrayLike,
+        terminals: ArrayLike,
+        timeouts: ArrayLike,
+        action_low: float = -1.0,
+        action_high: float = 1.0,
+    ) -> None:
+        device = observations.device if isinstance(observations, Tensor) else torch.device("cpu")
+        self.observations = _as_tensor("observations", observations, 2, torch.float32, device)
+        self.actions = _as_tensor("actions", actions, 2, torch.float32, device)
+        self.rewards = _as_tensor("rewards", rewards, 1, torch.float32, device)
+        self.terminals = _as_tensor("terminals", terminals, 1, torch.bool, device)
+        self.timeouts = _as_tensor("timeouts", timeouts, 1, torch.bool, device)
+        self.action_low, self.action_high = action_low, action_high
         self._check_lengths()
         self._check_values()
         self._close_last_episode()
-        object.__setattr__(self, "_checked", True)
 
     def _check_lengths(self) -> None:
         lengths = {
@@ -146,7 +141,7 @@ class Trajectories:
 
     def to(self, device: torch.device | str) -> Trajectories:
         """The same data on another device."""
-        return replace(self, **{name: tensor.to(device) for name, tensor in self.tensors().items()})
+        return self._with({name: tensor.to(device) for name, tensor in self.tensors().items()})
 
     def tensors(self) -> dict[str, Tensor]:
         """The five tensors by name, as they are written to a file."""
@@ -167,7 +162,13 @@ class Trajectories:
         if not keep.any():
             raise ValueError("no episode is kept: expected at least one flag to be set")
         rows = torch.repeat_interleave(keep.to(self.device), lengths)
-        return replace(self, **{name: tensor[rows].contiguous() for name, tensor in self.tensors().items()})
+        return self._with({name: tensor[rows].contiguous() for name, tensor in self.tensors().items()})
+
+    def _with(self, tensors: dict[str, Tensor]) -> Trajectories:
+        """The same bounds with other tensors, which come from checked ones."""
+        other = object.__new__(Trajectories)
+        vars(other).update(vars(self) | tensors)
+        return other
 
     def fingerprint(self) -> str:
         """A digest of the contents (sha256, 16 digits), which ties a resumed run to its data."""
@@ -178,7 +179,10 @@ class Trajectories:
         return digest.hexdigest()[:16]
 
 
-def _as_flags(name: str, value: Tensor) -> Tensor:
-    if value.dtype is not torch.bool and not ((value == 0) | (value == 1)).all():
+def _as_tensor(name: str, value: ArrayLike, rank: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    tensor = torch.as_tensor(value, device=device)
+    if tensor.ndim != rank:
+        raise ValueError(f"{name} must have {rank} dimension(s), got shape {tuple(tensor.shape)}")
+    if dtype is torch.bool and tensor.dtype is not torch.bool and not ((tensor == 0) | (tensor == 1)).all():
         raise ValueError(f"{name} must hold flags (0 or 1, False or True), got other values")
-    return value.bool()
+    return tensor.to(dtype).contiguous()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -75,7 +75,7 @@ class BehaviorModel(ABC):
         weights: Float[Tensor, " N"] | None = None,
         checkpoint: Path | None = None,
         progress: bool = False,
-    ) -> Self:
+    ) -> BehaviorModel:
         """Learn μ from the actions in the data.
 
         Args:
@@ -147,7 +147,7 @@ class BehaviorModel(ABC):
             "history": torch.tensor(self.history, dtype=torch.float64),
         }
 
-    def load_tensors(self, tensors: Mapping[str, Tensor]) -> Self:
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> BehaviorModel:
         """Take over what :meth:`tensors` gave, of a model with the same config."""
         self._build(tensors["standardizer.mean"].shape[0], tensors["action_low"], tensors["action_high"])
         for module, prefix in ((self.network, "network."), (self.standardizer, "standardizer.")):

@@ -75,7 +75,7 @@ class DiffusionBehavior(BehaviorModel):
     def loss(
         self, states: Float[Tensor, "B obs"], actions: Float[Tensor, "B act"], generator: torch.Generator
     ) -> Float[Tensor, " B"]:
-        """‖ε_θ(α_t a + σ_t ε, s, t) - ε‖² with t ~ U(0, 1), ε ~ N(0, I), mean over coordinates (Eq. 9 with ε_θ = -σ_t s_θ)."""
+        """‖ε_θ(α_t a + σ_t ε, s, t) - ε‖² with t ~ U(0, 1), ε ~ N(0, I), mean over coordinates (Eq. 9; ε_θ = -σ_t s_θ)."""
         t = torch.rand(len(actions), generator=generator, device=actions.device)
         noise = torch.randn(actions.shape, generator=generator, device=actions.device)
         schedule = self.config.schedule

@@ -20,7 +20,7 @@ SIGNED_COLORMAP = "RdBu"
 
 
 def use_book_style() -> None:
-    """Set matplotlib's defaults for the book: white card (so that dark mode shows it as drawn), crisp lines, legible text."""
+    """Set matplotlib's defaults for the book: a white card, which dark mode shows as drawn, and crisp lines."""
     sns.set_theme(context="notebook", style="ticks")
     mpl.rcParams.update(
         {

@@ -1,0 +1,81 @@
+"""The critic: least squares in units of reward, whatever the scale of the targets."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sfbc_core import CriticConfig, QCritic, TrainingConfig
+
+CONFIG = CriticConfig(
+    hidden=(32, 32),
+    training=TrainingConfig(gradient_steps=1500, batch_size=240, learning_rate=5e-3, cosine_decay=True),
+)
+
+
+@pytest.fixture
+def truth(walk):
+    """A smooth function of state and action."""
+    return lambda s, a: 50 + 20 * torch.sin(s[..., 0]) * a[..., 0] + 5 * a[..., 1]
+
+
+@pytest.mark.slow
+def test_it_fits_in_units_of_reward(walk, truth):
+    targets = truth(walk.observations, walk.actions).double()
+    critic = QCritic(CONFIG).fit(walk, targets)
+    fitted = critic.q(walk.observations, walk.actions[:, None])[:, 0].double()
+    explained = 1 - (fitted - targets).square().mean() / targets.var()
+    assert explained > 0.98
+    assert critic.scale == pytest.approx(targets.std(correction=0).item())
+    assert critic.offset == pytest.approx(targets.mean().item())
+
+
+def test_candidates_are_evaluated_each_for_itself(walk, truth):
+    tiny = CriticConfig(hidden=(8, 8), training=TrainingConfig(gradient_steps=5, batch_size=16))
+    critic = QCritic(tiny).fit(walk, truth(walk.observations, walk.actions))
+    actions = torch.randn(240, 5, 2)
+    q = critic.q(walk.observations, actions)
+    assert q.shape == (240, 5)
+    for m in range(5):
+        torch.testing.assert_close(critic.q(walk.observations, actions[:, m : m + 1])[:, 0], q[:, m])
+
+
+def test_constant_targets_do_not_divide_by_zero(walk):
+    tiny = CriticConfig(hidden=(8, 8), training=TrainingConfig(gradient_steps=200, batch_size=64, learning_rate=1e-2))
+    critic = QCritic(tiny).fit(walk, torch.full((240,), 3.0))
+    assert critic.scale == tiny.minimum_deviation
+    torch.testing.assert_close(
+        critic.q(walk.observations, walk.actions[:, None]), torch.full((240, 1), 3.0), atol=0.05, rtol=0
+    )
+
+
+def test_an_extra_layer_and_a_round_trip(walk):
+    config = CriticConfig(hidden=(24, 16, 16), training=TrainingConfig(gradient_steps=5, batch_size=16))
+    critic = QCritic(config).fit(walk, walk.rewards)
+    assert [p.shape[0] for n, p in critic.network.named_parameters() if n.endswith("weight")] == [24, 24, 16, 16, 1]
+    copy = QCritic(config, seed=5).load_tensors(critic.tensors())
+    actions = walk.actions[:, None]
+    assert torch.equal(copy.q(walk.observations, actions), critic.q(walk.observations, actions))
+
+
+def test_fitting_again_starts_from_fresh_weights(walk):
+    config = CriticConfig(hidden=(8, 8), training=TrainingConfig(gradient_steps=5, batch_size=16))
+    once = QCritic(config).fit(walk, walk.rewards)
+    twice = QCritic(config).fit(walk, walk.rewards * 7).fit(walk, walk.rewards)
+    assert torch.equal(once.network.action_layer.weight, twice.network.action_layer.weight)
+
+
+@pytest.mark.usefixtures("untyped")
+def test_bad_input_is_refused(walk):
+    critic = QCritic(CriticConfig(hidden=(8,), training=TrainingConfig(gradient_steps=1, batch_size=4)))
+    with pytest.raises(RuntimeError, match="not fitted yet"):
+        critic.q(walk.observations, walk.actions[:, None])
+    with pytest.raises(ValueError, match=r"one target for each of the 240 transitions, got \(3,\)"):
+        critic.fit(walk, torch.zeros(3))
+    with pytest.raises(ValueError, match="targets must be finite"):
+        critic.fit(walk, torch.full((240,), torch.inf))
+    critic.fit(walk, walk.rewards)
+    with pytest.raises(ValueError, match=r"expected states \(S, 3\) and actions \(S, M, 2\), got"):
+        critic.q(walk.observations, walk.actions)
+    with pytest.raises(ValueError, match="as many states as rows of actions, got 240 and 2"):
+        critic.q(walk.observations, walk.actions[:2, None])
