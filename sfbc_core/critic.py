@@ -34,7 +34,7 @@ class CriticConfig:
     @classmethod
     def small(cls, gradient_steps: int = 2000) -> CriticConfig:
         """The paper's network with a budget for a CPU."""
-        training = TrainingConfig(gradient_steps=gradient_steps, batch_size=1024, learning_rate=2e-3, cosine_decay=True)
+        training = TrainingConfig(gradient_steps=gradient_steps, batch_size=256, learning_rate=2e-3, cosine_decay=True)
         return cls(training=training)
 
 

@@ -60,5 +60,5 @@ def test_tensors_round_trip_and_damage_is_reported(tmp_path):
 
 def test_broken_json_is_reported_with_its_path(tmp_path):
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(ValueError, match="run.json is not valid JSON"):
+    with pytest.raises(ValueError, match=r"run\.json is not valid JSON"):
         load_json(tmp_path / "run.json")

@@ -1,0 +1,202 @@
+"""Execute the chapters and build the book.
+
+    python book/build.py --profile quick --jobs 2      # all of it
+    python book/build.py --only 03 --no-html           # one chapter, no pages
+
+Each chapter is run by papermill in a process of its own and lands in `_build/stage/`; one in which nothing has changed
+is not run again, so an interrupted build continues where it stopped. The staged book is then turned into HTML with
+every warning an error. `_build/html` always holds the last build that succeeded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import nbformat
+import papermill
+import yaml
+from check_html import toc_pages
+from execute import Chapter, Result, execute, fingerprint, hash_shared_inputs, staged_result
+
+ROOT = Path(__file__).resolve().parents[1]
+PROFILES = ("smoke", "quick", "full")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+class BookError(Exception):
+    """The book cannot be built; the message is meant for the author and needs no traceback."""
+
+
+# ---- chapters -------------------------------------------------------------------------------------------------------
+
+
+def find_chapters(root: Path, stage: Path, profile: str) -> list[Chapter]:
+    """The notebooks of the table of contents, each checked before anything is run.
+
+    Raises:
+        BookError: an unknown profile, a page that does not exist, or a notebook without a `profile` parameter.
+    """
+    if profile not in PROFILES:
+        raise BookError(f"unknown profile {profile!r}: expected one of {', '.join(PROFILES)}")
+    shared = hash_shared_inputs(root)
+    chapters = []
+    for name in toc_pages(root / "_toc.yml"):
+        source = root / f"{name}.ipynb"
+        if source.exists():
+            check_parameters(source)
+            digest = fingerprint(source, profile, shared)
+            chapters.append(Chapter(name, source, stage / f"{name}.ipynb", profile, digest))
+        elif not (root / f"{name}.md").exists():
+            raise BookError(f"_toc.yml lists {name}, but there is neither {name}.ipynb nor {name}.md")
+    return chapters
+
+
+def check_parameters(notebook: Path) -> None:
+    """Refuse a notebook whose `profile` papermill could not set: papermill itself would only warn and go on."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    if not any("parameters" in cell.metadata.get("tags", []) for cell in cells):
+        raise BookError(f"{notebook.name}: no cell has the tag 'parameters'")
+    try:
+        parameters = papermill.inspect_notebook(str(notebook))
+    except ValueError as error:  # no kernel named in the metadata
+        raise BookError(f"{notebook.name}: {error}") from error
+    if "profile" not in parameters:
+        raise BookError(f"{notebook.name}: the cell with the tag 'parameters' does not set 'profile'")
+
+
+def execute_all(chapters: list[Chapter], jobs: int, cell_timeout: int, earlier: dict[str, float]) -> list[Result]:
+    """Run what has changed, `jobs` chapters at a time, and report each as it ends.
+
+    The longest starts first, so that no core idles while the last one runs: by the `earlier` seconds where there are
+    some, else from the last chapter to the first, since the later ones do more.
+    """
+    results = [result for chapter in chapters if (result := staged_result(chapter))]
+    done = {result.name for result in results}
+    todo = [chapter for chapter in reversed(chapters) if chapter.name not in done]
+    todo.sort(key=lambda chapter: earlier.get(chapter.name, float("inf")), reverse=True)
+    if jobs > 1:  # one thread each, or the chapters fight over the cores
+        for variable in THREAD_VARIABLES:
+            os.environ.setdefault(variable, "1")
+    with ProcessPoolExecutor(jobs) as pool:
+        for future in as_completed([pool.submit(execute, chapter, cell_timeout) for chapter in todo]):
+            results.append(future.result())
+            print(f"{'FAILED' if results[-1].error else 'done':8}{results[-1].name}", flush=True)
+    return sorted(results, key=lambda result: [chapter.name for chapter in chapters].index(result.name))
+
+
+# ---- reports --------------------------------------------------------------------------------------------------------
+
+
+def read_timings(path: Path, profile: str) -> dict[str, float]:
+    """Seconds per chapter of earlier builds with this profile."""
+    return json.loads(path.read_text(encoding="utf-8")).get(profile, {}) if path.exists() else {}
+
+
+def write_timings(path: Path, profile: str, results: list[Result]) -> None:
+    """Add the seconds of the chapters that ended well to the file of timings."""
+    timings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    timings.setdefault(profile, {}).update({result.name: result.seconds for result in results if not result.error})
+    replace_text(path, json.dumps(timings, indent=2, sort_keys=True) + "\n")
+
+
+def report(results: list[Result]) -> None:
+    """Print the table of seconds, and after it every failure in full."""
+    print(f"\n{'chapter':44}{'seconds':>9}")
+    for result in results:
+        note = "FAILED" if result.error else "unchanged" if result.reused else ""
+        print(f"{result.name:44}{result.seconds:9.1f}  {note}")
+    for result in results:
+        if result.error:
+            print(f"\n{result.name} failed {result.error}", file=sys.stderr)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name and rename it, so that nobody reads half of it."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.parent.mkdir(parents=True, exist_ok=True)
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+# ---- pages ----------------------------------------------------------------------------------------------------------
+
+
+def stage_pages(root: Path, stage: Path) -> None:
+    """Put the configuration, with execution off, and the prose beside the executed chapters."""
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    config["execute"]["execute_notebooks"] = "off"
+    replace_text(stage / "_config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    shutil.copy(root / "_toc.yml", stage / "_toc.yml")
+    shutil.rmtree(stage / "book", ignore_errors=True)
+    shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def build_html(stage: Path, build: Path) -> None:
+    """Build the staged book from scratch, and replace `html` only if there was no warning.
+
+    From scratch, because Sphinx does not repeat the warnings of pages that it finds in its cache.
+    """
+    work = build / "pages"
+    shutil.rmtree(work, ignore_errors=True)
+    program = Path(sys.executable).with_name("jupyter-book")  # of the environment that runs this script
+    command = [str(program), "build", str(stage), "--path-output", str(work)]
+    if subprocess.run([*command, "-W", "-n", "--keep-going"], check=False).returncode:
+        raise BookError(f"the pages have warnings or errors, listed above; to look at them: {work / '_build' / 'html'}")
+    shutil.rmtree(build / "html", ignore_errors=True)
+    os.replace(work / "_build" / "html", build / "html")
+    shutil.rmtree(work)
+
+
+def build_book(root: Path, profile: str, jobs: int, only: str = "", html: bool = True, cell_timeout: int = 900) -> None:
+    """Execute the chapters whose file name starts with `only` and build the pages.
+
+    Raises:
+        BookError: a chapter cannot be run or fails, or the pages have warnings.
+    """
+    stage = root / "_build" / "stage"
+    timings = stage / "timings.json"
+    chapters = find_chapters(root, stage, profile)
+    wanted = [chapter for chapter in chapters if chapter.source.name.startswith(only)]
+    if only and not wanted:
+        raise BookError(f"no chapter starts with {only!r}: there are {', '.join(c.source.stem for c in chapters)}")
+    results = execute_all(wanted, jobs, cell_timeout, read_timings(timings, profile))
+    write_timings(timings, profile, results)
+    report(results)
+    if any(result.error for result in results):
+        raise BookError("not every chapter could be executed; those that could are kept")
+    if not html:
+        return
+    if missing := [chapter.source.stem for chapter in chapters if not chapter.staged.exists()]:
+        raise BookError(f"never executed: {', '.join(missing)}; run without --only, or with --no-html")
+    stage_pages(root, stage)
+    build_html(stage, root / "_build")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description="Execute the chapters and build the book into _build/html.")
+    parser.add_argument("--profile", default="quick", help="how long the chapters compute: smoke, quick or full")
+    parser.add_argument("--jobs", type=int, default=2, help="chapters that run side by side (default 2)")
+    parser.add_argument("--only", default="", metavar="03", help="execute only the chapters whose file name starts so")
+    parser.add_argument("--no-html", action="store_true", help="execute the chapters and stop")
+    parser.add_argument(
+        "--cell-timeout", type=int, default=900, metavar="S", help="seconds a cell may take (default 900)"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        build_book(ROOT, options.profile, options.jobs, options.only, not options.no_html, options.cell_timeout)
+    except BookError as error:
+        print(f"\nbook/build.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""Run one chapter, or find that it need not be run.
+
+An executed chapter carries a fingerprint of all that went into it: the notebook, the profile, and the files in
+`SHARED_INPUTS`. As long as the fingerprint is the same, the executed copy is used again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import papermill
+
+# What a chapter can read besides itself. A change in any of these files makes every chapter run again.
+SHARED_INPUTS = ("sfbc_core/**/*.py", "sfbc_core/**/*.js", "book/execute.py", "book/results/**/*.json")
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One notebook of the table of contents, and how this build runs it."""
+
+    name: str  # as in _toc.yml: "notebooks/03_few_step_sampling"
+    source: Path  # the notebook, without outputs
+    staged: Path  # where the executed copy goes
+    profile: str
+    fingerprint: str  # of everything that decides what the chapter shows
+
+
+@dataclass(frozen=True)
+class Result:
+    """How the execution of one chapter ended."""
+
+    name: str
+    seconds: float
+    error: str = ""  # empty, or what went wrong and where
+    reused: bool = False
+
+
+def hash_shared_inputs(root: Path) -> bytes:
+    """A digest of the names and contents of all files that every chapter depends on."""
+    digest = hashlib.sha256()
+    for path in sorted(path for pattern in SHARED_INPUTS for path in root.glob(pattern)):
+        digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.digest()
+
+
+def fingerprint(notebook: Path, profile: str, shared: bytes) -> str:
+    """A digest of everything that decides what an executed chapter shows; `shared` is :func:`hash_shared_inputs`."""
+    return hashlib.sha256(shared + profile.encode() + notebook.read_bytes()).hexdigest()[:16]
+
+
+def staged_result(chapter: Chapter) -> Result | None:
+    """The result of an earlier build, if the chapter was executed then and nothing has changed since."""
+    try:
+        record = nbformat.read(chapter.staged, as_version=4).metadata["sfbc_build"]
+    except (OSError, KeyError, ValueError):  # not there, not ours, or not a notebook: run it
+        return None
+    unchanged = record["fingerprint"] == chapter.fingerprint
+    return Result(chapter.name, record["seconds"], reused=True) if unchanged else None
+
+
+def execute(chapter: Chapter, cell_timeout: int) -> Result:
+    """Run one chapter and put the executed copy in its place, whole or not at all."""
+    partial = chapter.staged.with_suffix(".partial.ipynb")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    try:
+        papermill.execute_notebook(
+            str(chapter.source),
+            str(partial),
+            parameters={"profile": chapter.profile},
+            kernel_name="python3",
+            cwd=str(chapter.source.parent),
+            progress_bar=False,
+            execution_timeout=cell_timeout,
+            extra_arguments=["--log-level=CRITICAL"],  # the kernel warns of local TCP on each start
+        )
+    except Exception as error:  # a failed cell, a dead kernel, a timeout: all are reported alike, with the chapter
+        return Result(chapter.name, time.perf_counter() - start, describe(error))
+    seconds = round(time.perf_counter() - start, 1)
+    notebook = tidy(nbformat.read(partial, as_version=4))
+    notebook.metadata["sfbc_build"] = {"fingerprint": chapter.fingerprint, "seconds": seconds}
+    nbformat.write(notebook, partial)
+    os.replace(partial, chapter.staged)
+    return Result(chapter.name, seconds)
+
+
+def describe(error: Exception) -> str:
+    """The failed cell, its code and the traceback, without the terminal colours."""
+    if isinstance(error, papermill.PapermillExecutionError):
+        code = "\n".join(f"    {line}" for line in error.source.splitlines())
+        text = "\n".join(error.traceback) or f"{error.ename}: {error.evalue}"
+        message = f"in the cell with execution count {error.exec_count}:\n{code}\n{text}"
+    else:
+        message = f"{type(error).__name__}: {error}"
+    return re.sub(r"\x1b\[[0-9;]*m", "", message)
+
+
+def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Fold the cell with the injected profile, and drop what differs from run to run or that the page does not use."""
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if "injected-parameters" in tags and "hide-cell" not in tags:
+            tags.append("hide-cell")
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+    for key in ("papermill", "widgets"):  # paths and times; widget state, in whose place the page shows HTML
+        notebook.metadata.pop(key, None)
+    return notebook

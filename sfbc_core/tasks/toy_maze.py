@@ -1,0 +1,260 @@
+"""ToyMaze: a point in a small S-shaped maze, with data of short walks that have to be stitched together. Not in the paper."""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import cache, partial
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from jaxtyping import Bool, Float, Int
+
+from sfbc_core.tasks.cache import cached_trajectories
+from sfbc_core.tasks.registry import Task, TaskConfig
+from sfbc_core.trajectories import Trajectories
+
+# Seen from above, y pointing up: "#" is a wall, "S" the cell where episodes start, "G" the goal.
+LAYOUT = (
+    "S....",
+    "####.",
+    ".....",
+    ".####",
+    "....G",
+)
+STEP = 0.25  # longest displacement a coordinate makes in a step; a cell has side 1
+STEPS = 100  # time limit of an episode
+# What a stopped point keeps from a wall. A power of two, so that `edge - MARGIN` is a float32 and the point is never rounded
+# into the wall.
+MARGIN = 2.0**-20
+WALK = (20, 40)  # shortest and longest episode of the data; the way from start to goal takes more than 40 steps
+ENV_ID = "sfbc/ToyMaze-v0"
+
+# _MAP[x, y] is the sign of a cell; _WALLS has a rim of walls around it, so cell (x, y) is _WALLS[x + 1, y + 1].
+_MAP = np.array([list(row) for row in reversed(LAYOUT)]).T
+_WALLS = np.pad(_MAP == "#", 1, constant_values=True)
+SIZE = _MAP.shape  # (width, height)
+START, GOAL = (tuple(int(i) for i in np.argwhere(_MAP == sign)[0]) for sign in "SG")
+FREE_CELLS: Int[np.ndarray, "C 2"] = np.argwhere(_MAP != "#")
+# Where walks head for: cells at which a corridor ends or turns, so that a walk through the middle of one goes straight on.
+_OPEN = ~_WALLS
+_STRAIGHT = (_OPEN[:-2, 1:-1] & _OPEN[2:, 1:-1]) | (_OPEN[1:-1, :-2] & _OPEN[1:-1, 2:])
+WAYPOINTS: Int[np.ndarray, "W 2"] = np.argwhere((_MAP != "#") & ~_STRAIGHT)
+
+
+def is_wall(positions: Float[np.ndarray, "N 2"]) -> Bool[np.ndarray, " N"]:
+    """Whether positions lie in a wall or outside the maze."""
+    x, y = np.clip(np.floor(positions).astype(int), -1, SIZE).T
+    return _WALLS[x + 1, y + 1]
+
+
+def in_goal(positions: Float[np.ndarray, "N 2"]) -> Bool[np.ndarray, " N"]:
+    """Whether positions lie in the goal cell."""
+    return (np.floor(positions) == GOAL).all(1)
+
+
+def advance(positions: Float[np.ndarray, "N 2"], actions: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, "N 2"]:
+    """One step of many points: along STEP · action up to a wall, then along the wall.
+
+    A step is shorter than a cell, so each coordinate reaches at most one edge of its cell. The coordinate that reaches its
+    edge first is moved first: then the cell in which the other one meets its edge is known, and the result is exact.
+    """
+    positions = np.asarray(positions, dtype=np.float32)
+    displacement = STEP * np.asarray(actions, dtype=np.float64)
+    target = (positions + displacement).astype(np.float32)
+    cell = np.floor(positions).astype(int)
+    to_edge = cell + (displacement > 0) - positions
+    arrival = np.divide(to_edge, displacement, out=np.full_like(displacement, np.inf), where=displacement != 0)
+    first = arrival.argmin(1)
+    rows = np.arange(len(positions))
+    for axis in (first, 1 - first):
+        side = np.eye(2, dtype=int)[axis]  # (N, 2), one cell along the axis
+        here = cell[rows, axis]
+        low = np.where(_WALLS[tuple((cell - side + 1).T)], here + MARGIN, -np.inf)
+        high = np.where(_WALLS[tuple((cell + side + 1).T)], here + 1 - MARGIN, np.inf)
+        target[rows, axis] = np.clip(target[rows, axis], low, high)
+        cell[rows, axis] = np.floor(target[rows, axis])
+    return target
+
+
+@cache
+def _cells_away() -> Int[np.ndarray, "X Y X Y"]:
+    """How many cells apart two cells are along the corridors, by breadth-first search from each; -1 for walls."""
+    away = np.full((*SIZE, *SIZE), -1)
+    for origin in map(tuple, FREE_CELLS):
+        away[(*origin, *origin)] = 0
+        queue = deque([origin])
+        while queue:
+            x, y = queue.popleft()
+            for near in ((x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1)):
+                if not _WALLS[near[0] + 1, near[1] + 1] and away[(*origin, *near)] < 0:
+                    away[(*origin, *near)] = away[(*origin, x, y)] + 1
+                    queue.append(near)
+    return away
+
+
+@cache
+def _next_cells() -> Int[np.ndarray, "X Y X Y 2"]:
+    """next_cells[target][cell]: the neighbour of `cell` that is nearer to `target`; the cell itself at the target."""
+    away = _cells_away()
+    result = np.zeros((*SIZE, *SIZE, 2), dtype=int)
+    for target in map(tuple, FREE_CELLS):
+        for cell in map(tuple, FREE_CELLS):
+            near = [c for c in map(tuple, FREE_CELLS) if away[(*cell, *c)] <= 1]
+            result[(*target, *cell)] = min(near, key=lambda c: away[(*target, *c)])
+    return result
+
+
+def way_to_goal(positions: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, " N"]:
+    """Length of the way to the goal's centre, in cells, through the centres of the cells between; 0 in the goal cell.
+
+    Each straight piece counts by its longer coordinate, so a length / STEP is a number of steps.
+    """
+    cell = np.floor(positions).astype(int)
+    near = _next_cells()[(*GOAL, *cell.T)]
+    piece = np.abs(near + 0.5 - positions).max(1)
+    return np.where(in_goal(positions), 0.0, piece + _cells_away()[(*GOAL, *near.T)])
+
+
+class ToyMazeEnv(gymnasium.Env):
+    """State (x, y); action a displacement in [-1, 1]², in units of STEP = 0.25 cells. Walls stop a move; one slides along them.
+
+    It starts anywhere in the start cell, at the far end of the corridor; reward 1 and the end once the goal cell is entered.
+    The limit of 100 steps is gymnasium's TimeLimit, so that a late point is truncated and not terminated.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 30}
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
+        self.render_mode = render_mode
+        self.observation_space = spaces.Box(np.zeros(2, dtype=np.float32), np.array(SIZE, dtype=np.float32))
+        self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        """Start anew; ``options={"position": (x, y)}`` sets the state instead of drawing it.
+
+        Raises:
+            ValueError: a position in a wall or in the goal.
+        """
+        super().reset(seed=seed)
+        start = (options or {}).get("position", np.array(START) + self.np_random.uniform(MARGIN, 1 - MARGIN, 2))
+        self.position = np.asarray(start, dtype=np.float32)
+        if self.position.shape != (2,) or is_wall(self.position[None])[0] or in_goal(self.position[None])[0]:
+            raise ValueError(f"expected a position (x, y) in a free cell other than the goal, got {start}")
+        return self.position.copy(), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        """Apply a displacement; values outside [-1, 1] are refused."""
+        action = np.asarray(action, dtype=np.float32)
+        if action.shape != (2,) or not (np.abs(action) <= 1).all():
+            raise ValueError(f"the action must be two numbers in [-1, 1], got {action}")
+        self.position = advance(self.position[None], action[None])[0]
+        reached = bool(in_goal(self.position[None])[0])
+        return self.position.copy(), float(reached), reached, False, {}
+
+    def render(self) -> np.ndarray | None:
+        """A picture of the maze, (300, 300, 3) bytes: walls, start, goal and the point."""
+        if self.render_mode != "rgb_array":
+            return None
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(3, 3), dpi=100)
+        canvas = FigureCanvasAgg(figure)
+        axes = figure.add_axes((0, 0, 1, 1))
+        draw_maze(axes)
+        axes.plot(*self.position, "o", color="tab:blue", ms=9)
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
+
+
+def draw_maze(axes: Any, walls: str = "0.35") -> None:
+    """Draw walls, start (S) and goal (star) into matplotlib axes, and set their limits."""
+    axes.imshow(
+        np.where(_WALLS.T, 1.0, np.nan), origin="lower", extent=(-1, SIZE[0] + 1, -1, SIZE[1] + 1), cmap=_one(walls)
+    )
+    axes.text(START[0] + 0.5, START[1] + 0.5, "S", ha="center", va="center", weight="bold")
+    axes.plot(GOAL[0] + 0.5, GOAL[1] + 0.5, "*", color="tab:red", mec="white", ms=15, zorder=4)
+    axes.set(xlim=(-0.1, SIZE[0] + 0.1), ylim=(-0.1, SIZE[1] + 0.1), aspect="equal", xticks=[], yticks=[])
+
+
+def _one(color: str) -> Any:
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap([color])
+
+
+def register_envs() -> None:
+    """Make ``gymnasium.make("sfbc/ToyMaze-v0")`` work."""
+    if ENV_ID not in gymnasium.registry:
+        gymnasium.register(ENV_ID, entry_point=ToyMazeEnv, max_episode_steps=STEPS)
+
+
+def generate(transitions: int = 20_000, seed: int = 0) -> Trajectories:
+    """Undirected walks: each starts anywhere in the maze and heads for random corners, one after the other, with noise.
+
+    A walk has a speed of its own, U(0.5, 1), and is cut by a timeout after 15 to 30 steps unless it comes upon the goal, which
+    is a terminal. None is long enough to lead from the start cell to the goal: the way has to be pieced together.
+
+    Raises:
+        ValueError: fewer than one transition.
+    """
+    if transitions < 1:
+        raise ValueError(f"expected at least 1 transition, got {transitions}")
+    rng = np.random.default_rng(seed)
+    columns: list[tuple[np.ndarray, ...]] = []
+    while (missing := transitions - sum(len(column[2]) for column in columns)) > 0:
+        # Enough walks for one round to suffice nearly always: they have 22 steps on average, fewer where they meet the goal.
+        columns.append(_walk(-(-missing // WALK[0]), rng))
+    observations, actions, rewards, terminals, timeouts = (
+        np.concatenate(parts)[:transitions] for parts in zip(*columns, strict=True)
+    )
+    timeouts[-1] |= not terminals[-1]
+    return Trajectories(observations, actions, rewards, terminals, timeouts)
+
+
+def _walk(walks: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Many walks side by side; each is kept up to its end, one episode after the other."""
+    not_goal = FREE_CELLS[(FREE_CELLS != GOAL).any(1)]
+    positions = rng.choice(not_goal, walks) + rng.uniform(MARGIN, 1 - MARGIN, (walks, 2))
+    positions = positions.astype(np.float32)
+    targets = rng.choice(WAYPOINTS, walks)
+    speed = rng.uniform(0.7, 1.0, (walks, 1))
+    length = rng.integers(WALK[0], WALK[1] + 1, (walks, 1))
+    states, actions = (np.empty((walks, WALK[1], 2), dtype=np.float32) for _ in range(2))
+    reached = np.zeros((walks, WALK[1]), dtype=bool)
+    for step in range(WALK[1]):
+        cell = np.floor(positions).astype(int)
+        arrived = (cell == targets).all(1)
+        targets[arrived] = rng.choice(WAYPOINTS, arrived.sum())
+        aim = _next_cells()[(*targets.T, *cell.T)] + 0.5 - positions
+        aim /= np.maximum(np.abs(aim).max(1, keepdims=True), STEP)  # full speed, unless the aim is nearer than a step
+        states[:, step] = positions
+        actions[:, step] = np.clip(speed * aim + rng.normal(0, 0.3, aim.shape), -1, 1)
+        positions = advance(positions, actions[:, step])
+        reached[:, step] = in_goal(positions)
+    last = np.arange(WALK[1]) == length - 1
+    over = reached | last
+    kept = np.cumsum(over, axis=1) - over == 0  # nothing was over before this step
+    terminals = (reached & kept)[kept]
+    timeouts = (last & ~reached)[kept]
+    return states[kept], actions[kept], terminals.astype(np.float32), terminals, timeouts
+
+
+def make_task(name: str) -> Task:
+    """The task ``toy-maze``; a return of 1 scores 100."""
+
+    def load_trajectories(transitions: int = 20_000, seed: int = 0) -> Trajectories:
+        """Generate the data set, or read it from the cache."""
+        return cached_trajectories(f"{name}-v0-{transitions}-{seed}", partial(generate, transitions, seed))
+
+    def make_env(**options: Any) -> gymnasium.Env:
+        register_envs()
+        return gymnasium.make(ENV_ID, **options)
+
+    # Not a task of the paper. K as in its antmazes; a discount that suits a way of about 50 steps.
+    config = TaskConfig(planning_iterations=4, evaluation_episodes=50, trials=3, discount=0.98)
+    return Task(name, make_env, load_trajectories, config, reference_returns=(0.0, 1.0))

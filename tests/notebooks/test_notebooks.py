@@ -1,0 +1,77 @@
+"""Every chapter is committed without outputs, has the frame that readers expect, and runs from its first cell."""
+
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAPTERS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+SECONDS_PER_CELL = 60
+SECONDS_PER_CHAPTER = 90  # the rule for authors is 30 on an idle machine; the rest is for busy ones
+
+every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_there_are_chapters():
+    assert CHAPTERS, "no chapter in notebooks/: the tests below would pass for want of anything to check"
+
+
+@every_chapter
+def test_is_a_valid_notebook_without_outputs(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    with_output = [cell.source for cell in code_cells(notebook) if cell.outputs or cell.execution_count is not None]
+    assert not with_output, "outputs are stored: run nbstripout"
+    assert "widgets" not in notebook.metadata, "widget state is stored: run nbstripout"
+
+
+@every_chapter
+def test_has_the_frame_of_a_chapter(path):
+    notebook = nbformat.read(path, as_version=4)
+    opening = notebook.cells[0]
+    assert opening.cell_type == "markdown"
+    assert any(line.startswith("# ") for line in opening.source.splitlines()), "the first cell has no title"
+    assert "What you will learn" in opening.source
+
+    tagged = [cell for cell in code_cells(notebook) if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1, "one cell has the tag 'parameters'"
+    assert tagged[0] is code_cells(notebook)[0], "the parameters come first: nothing is computed before them"
+    profile = papermill.inspect_notebook(str(path))["profile"]
+    assert profile["default"].strip("\"'") == "quick", "a reader who just runs the chapter gets the profile 'quick'"
+
+
+@every_chapter
+def test_runs_at_the_smoke_profile(path, tmp_path):
+    executed = papermill.execute_notebook(
+        str(path),
+        str(tmp_path / path.name),
+        parameters={"profile": "smoke"},
+        kernel_name="python3",
+        cwd=str(path.parent),
+        progress_bar=False,
+        execution_timeout=SECONDS_PER_CELL,
+        extra_arguments=["--log-level=CRITICAL"],
+    )
+    assert executed.metadata.papermill.duration < SECONDS_PER_CHAPTER
+
+    pictures = [
+        cell
+        for cell in code_cells(executed)
+        if any(
+            "image/png" in output.get("data", {}) and "text/html" not in output.get("data", {})
+            for output in cell.outputs
+        )
+    ]
+    without_alt = [cell.source for cell in pictures if not cell.metadata.get("mystnb", {}).get("image", {}).get("alt")]
+    assert not without_alt, "pictures without alt text: set mystnb.image.alt in the cell metadata"
+
+    complaints = [
+        output.text for cell in code_cells(executed) for output in cell.outputs if output.get("name") == "stderr"
+    ]
+    assert not any("Warning" in text for text in complaints), complaints

@@ -1,0 +1,111 @@
+"""Evaluation: episodes in lock-step give what episodes alone give."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from sfbc_core import SfBC, evaluate, load_task
+from sfbc_core.randomness import standard_normal
+
+CAR = load_task("bidirectional-car")
+
+
+class Noisy:
+    """Drives right with noise of its own in each row."""
+
+    def __init__(self):
+        self.calls = []
+
+    def act(self, observations, generator=None):
+        self.calls.append(len(observations))
+        return (0.9 + 0.3 * standard_normal((len(observations), 1), generator)).clamp(-1, 1)
+
+
+def test_results_do_not_depend_on_how_many_run_together():
+    runs = [evaluate(Noisy(), CAR, 7, seed=5, at_once=at_once) for at_once in (1, 3, 7, None)]
+    for other in runs[1:]:
+        for name in ("returns", "lengths", "final_observations", "terminated"):
+            np.testing.assert_array_equal(getattr(runs[0], name), getattr(other, name))
+    first_two = evaluate(Noisy(), CAR, 2, seed=5)
+    np.testing.assert_array_equal(first_two.lengths, runs[0].lengths[:2])
+
+
+def test_a_learned_agent_does_not_depend_on_company_either(tiny_sfbc, walk):
+    """The car's states and actions have 2 and 1 coordinates: cut the tiny data set to fit."""
+    from sfbc_core import Trajectories
+
+    data = walk.tensors()
+    data["observations"], data["actions"] = data["observations"][:, :2], data["actions"][:, :1]
+    agent = SfBC(tiny_sfbc).fit(Trajectories(**data))
+    alone, together = (evaluate(agent, CAR, 2, seed=1, at_once=n) for n in (1, 2))
+    np.testing.assert_array_equal(alone.lengths, together.lengths)
+    # A matrix product may round a row differently in another batch: the last float32 digits are all that may differ.
+    np.testing.assert_allclose(alone.final_observations, together.final_observations, atol=1e-4)
+
+
+def test_another_seed_gives_other_episodes():
+    first, second = evaluate(Noisy(), CAR, 4, seed=0), evaluate(Noisy(), CAR, 4, seed=1)
+    assert not np.array_equal(first.final_observations, second.final_observations)
+
+
+def test_one_call_a_step_and_finished_episodes_drop_out():
+    agent = Noisy()
+    results = evaluate(agent, CAR, 6, seed=2)
+    assert len(agent.calls) == results.lengths.max()
+    assert sum(agent.calls) == results.lengths.sum()
+    assert results.terminated.all() and (results.returns == 1).all()
+
+
+class CountingEnv(gymnasium.Env):
+    """Reward 1, 2, 3, …; ends by itself after a drawn number of steps, or is cut after 4."""
+
+    observation_space = gymnasium.spaces.Box(-10, 10, (1,))
+    action_space = gymnasium.spaces.Box(-1, 1, (1,))
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.left, self.steps = int(self.np_random.integers(1, 7)), 0
+        return np.array([self.left], dtype=np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        done = self.steps == self.left
+        return np.array([self.steps], dtype=np.float32), float(self.steps), done, self.steps == 4 and not done, {}
+
+
+class CountingTask:
+    def make_env(self):
+        return CountingEnv()
+
+
+class Still:
+    def __init__(self, action=None):
+        self.action = action
+
+    def act(self, observations, generator=None):
+        return torch.zeros(len(observations), 1) if self.action is None else self.action
+
+
+def test_returns_lengths_and_endings_add_up():
+    results = evaluate(Still(), CountingTask(), 30, seed=0)
+    assert set(results.lengths) == {1, 2, 3, 4}
+    np.testing.assert_array_equal(results.returns, results.lengths * (results.lengths + 1) / 2)
+    assert results.terminated[results.lengths < 4].all()
+    assert not results.terminated.all(), "the draw should include episodes that were cut"
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize(
+    ("action", "episodes", "message"),
+    [
+        (torch.zeros(2, 1), 3, r"actions of shape \(3, 1\), got \(2, 1\)"),
+        (torch.full((3, 1), torch.nan), 3, "NaN or infinite"),
+        (None, 0, "at least 1 episode, got 0"),
+    ],
+)
+def test_bad_agents_are_reported(action, episodes, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate(Still(action), CountingTask(), episodes, seed=0)

@@ -1,0 +1,205 @@
+"""The agent: what it learns from, what it stores, and that a killed run ends as an undisturbed one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from sfbc_core import (
+    GaussianConfig,
+    SfBC,
+    SfBCConfig,
+    TrainingConfig,
+    Trajectories,
+    VAEConfig,
+    discounted_returns,
+    planned_returns,
+    soft_value,
+)
+from sfbc_core.configuration import config_from_json, config_to_json
+from sfbc_core.files import load_tensors, save_tensors
+from sfbc_core.sfbc import CONFIG_TYPES
+
+TINY = TrainingConfig(gradient_steps=5, batch_size=16)
+
+
+def weights_of(agent: SfBC) -> dict[str, torch.Tensor]:
+    return agent.behavior.tensors() | {f"critic.{k}": v for k, v in agent.critic.tensors().items()}
+
+
+def assert_same_weights(first: dict, second: dict) -> None:
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+@pytest.fixture
+def agent(tiny_sfbc, walk) -> SfBC:
+    return SfBC(tiny_sfbc).fit(walk)
+
+
+def test_targets_are_the_planned_returns_of_the_last_critic(tiny_sfbc, walk):
+    """K = 2 by hand: returns, one critic, its soft values on 4 candidates, planned returns."""
+    config = replace(tiny_sfbc, planning_iterations=2)
+    two = SfBC(config).fit(walk)
+    one = SfBC(replace(config, planning_iterations=1)).fit(walk)
+    assert len(one.targets) == 1 and len(two.targets) == 2
+    assert torch.equal(two.targets[0], discounted_returns(walk, config.discount))
+    candidates = one._value_candidates(walk, _NoStore())
+    values = soft_value(one.critic.q(walk.observations, candidates), config.alpha / one.critic.scale)
+    assert torch.equal(two.targets[1], planned_returns(walk, values, config.discount))
+
+
+class _NoStore:
+    """Computes what a run would store."""
+
+    def tensor(self, name, compute):
+        return compute()
+
+
+def test_acting_is_batched_bounded_and_repeatable(agent, walk):
+    first = agent.act(walk.observations[:9], torch.Generator().manual_seed(0))
+    again = agent.act(walk.observations[:9], torch.Generator().manual_seed(0))
+    assert first.shape == (9, 2) and torch.equal(first, again)
+    assert first.abs().max() <= 1
+
+
+def test_the_selected_action_is_a_candidate_of_highest_q(agent, walk):
+    actions, q = agent.candidates(walk.observations[:9], generator=torch.Generator().manual_seed(4))
+    assert actions.shape == (9, 5, 2) and q.shape == (9, 5)
+    chosen = agent.act(walk.observations[:9], torch.Generator().manual_seed(4))
+    assert torch.equal(chosen, actions[torch.arange(9), q.argmax(1)])
+
+
+@pytest.mark.parametrize("behavior", [GaussianConfig(hidden=8, training=TINY), VAEConfig(hidden=8, training=TINY)])
+@pytest.mark.parametrize("selection", ["sample", "greedy", "mean_of_best"])
+def test_every_variant_fits_saves_and_acts(tiny_sfbc, walk, tmp_path, behavior, selection):
+    config = replace(tiny_sfbc, behavior=behavior, selection=selection)
+    agent = SfBC(config).fit(walk)
+    agent.save(tmp_path / "agent")
+    loaded = SfBC.load(tmp_path / "agent")
+    assert loaded.config == config
+    assert_same_weights(weights_of(agent), weights_of(loaded))
+
+    def act(one):
+        return one.act(walk.observations, torch.Generator().manual_seed(1))
+
+    assert torch.equal(act(agent), act(loaded))
+
+
+def test_saved_files_hold_no_pickle_and_replace_each_other(agent, tmp_path, tiny_sfbc, walk):
+    path = tmp_path / "agent"
+    agent.save(path)
+    SfBC(replace(tiny_sfbc, seed=8)).fit(walk).save(path)
+    assert sorted(os.listdir(path)) == ["config.json", "weights.safetensors"]
+    assert os.listdir(tmp_path) == ["agent"]
+    assert SfBC.load(path).config.seed == 8
+    assert json.loads((path / "config.json").read_text())["type"] == "SfBCConfig"
+
+
+def test_loading_reports_what_is_wrong(agent, tmp_path):
+    path = tmp_path / "agent"
+    with pytest.raises(FileNotFoundError, match=r"expected a saved agent in the folder .*config\.json is not there"):
+        SfBC.load(path)
+    agent.save(path)
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(config | {"temperature": 3}))
+    with pytest.raises(ValueError, match=r"SfBCConfig has no field\(s\) \['temperature'\]"):
+        SfBC.load(path)
+    (path / "config.json").write_text(json.dumps(config | {"type": "Elsewhere"}))
+    with pytest.raises(ValueError, match="unknown config type 'Elsewhere'"):
+        SfBC.load(path)
+
+
+@pytest.mark.usefixtures("untyped")
+def test_unfitted_agents_and_bad_configs_are_refused(tmp_path, walk):
+    with pytest.raises(RuntimeError, match=r"not fitted yet: call fit\(trajectories\) first"):
+        SfBC().act(walk.observations)
+    with pytest.raises(RuntimeError, match="nothing to save"):
+        SfBC().save(tmp_path / "agent")
+    with pytest.raises(ValueError, match="planning_iterations must be at least 1, got 0"):
+        SfBCConfig(planning_iterations=0)
+    with pytest.raises(ValueError, match=r"behavior must be one of .*got TrainingConfig"):
+        SfBCConfig(behavior=TINY)
+
+
+def test_configs_survive_json(tiny_sfbc):
+    for config in (SfBCConfig(), tiny_sfbc, replace(tiny_sfbc, behavior=VAEConfig(latent_clip=None))):
+        assert config_from_json(json.loads(json.dumps(config_to_json(config))), CONFIG_TYPES) == config
+    with pytest.raises(TypeError, match="a config holds numbers, strings"):
+        config_to_json({"a": object()})
+
+
+def test_a_folder_of_another_run_is_refused(tiny_sfbc, walk, tmp_path):
+    SfBC(tiny_sfbc).fit(walk, tmp_path)
+    with pytest.raises(ValueError, match="holds a run with another config"):
+        SfBC(replace(tiny_sfbc, alpha=1.0)).fit(walk, tmp_path)
+    other = Trajectories(**(walk.tensors() | {"rewards": walk.rewards * 2}))
+    with pytest.raises(ValueError, match="holds a run with another data"):
+        SfBC(tiny_sfbc).fit(other, tmp_path)
+
+
+def test_a_finished_run_is_not_trained_again(tiny_sfbc, walk, tmp_path, agent):
+    stored = SfBC(tiny_sfbc).fit(walk, tmp_path)
+    files = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    again = SfBC(tiny_sfbc).fit(walk, tmp_path)
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files
+    assert not any("partial" in name for name in files)
+    for run in (stored, again):
+        assert_same_weights(weights_of(agent), weights_of(run))
+
+
+RUN = """
+import sys, torch
+from pathlib import Path
+from sfbc_core import *
+from sfbc_core.files import load_tensors, save_tensors
+torch.set_num_threads(1)
+folder = Path(sys.argv[1])
+training = TrainingConfig(gradient_steps=400, batch_size=64, checkpoint_every=20, learning_rate=1e-3)
+network = ScoreNetworkConfig(widths=(16, 8), embedding_dim=8, fourier_features=4)
+behavior = DiffusionConfig(network=network, solver=SolverConfig(steps=4), training=training)
+config = SfBCConfig(
+    behavior=behavior, critic=CriticConfig(hidden=(16, 16), training=training),
+    planning_iterations=2, value_candidates=4,
+)
+data = Trajectories(**load_tensors(folder / "data.safetensors"))
+SfBC(config).fit(data, folder / "run").save(folder / "agent")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["behavior.partial", "candidates", "critic-1.partial"])
+def test_a_run_killed_by_sigkill_ends_with_the_same_weights(tmp_path, walk, victim, monkeypatch):
+    """SIGKILL as soon as a given file appears; then the same command again, against a run that was left alone."""
+    save_tensors(tmp_path / "data.safetensors", walk.tensors())
+    command = [sys.executable, "-c", RUN, str(tmp_path)]
+    process = subprocess.Popen(command)
+    _wait_for(tmp_path / "run" / f"{victim}.safetensors", process)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it finished before it was killed"
+    assert not (tmp_path / "agent").exists()
+    subprocess.run(command, check=True)
+    resumed = load_tensors(tmp_path / "agent" / "weights.safetensors")
+    (tmp_path / "undisturbed").mkdir()
+    save_tensors(tmp_path / "undisturbed" / "data.safetensors", walk.tensors())
+    monkeypatch.setattr(sys, "argv", ["run", str(tmp_path / "undisturbed")])
+    exec(RUN, {})
+    assert_same_weights(load_tensors(tmp_path / "undisturbed" / "agent" / "weights.safetensors"), resumed)
+
+
+def _wait_for(path: Path, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, "the run ended before it wrote the file"
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.0005)
