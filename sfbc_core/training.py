@@ -59,7 +59,7 @@ def train(
     """Minimise `loss` over batches of rows of `data`, in place on `model`.
 
     Args:
-        loss: called as loss(*batch, generator=generator); returns a scalar.
+        loss: called as ``loss(*batch, generator=generator)``; returns a scalar.
         data: tensors of equal length on the model's device.
         generator: draws the batches and whatever the loss draws; on the model's device.
         checkpoint: file for the state of an unfinished training, written every `config.checkpoint_every` steps; when it

@@ -22,7 +22,7 @@ CHUNK_ROWS = {"cpu": 1024, "cuda": 65_536}
 
 @dataclass(frozen=True)
 class SolverConfig:
-    """Options of :func:`sfbc_core.diffusion.dpm_solver`. The defaults are the paper's setting."""
+    """Options of :func:`sfbc_core.diffusion.solvers.dpm_solver`. The defaults are the paper's setting."""
 
     steps: int = 15  # D, network evaluations; the paper's Table 1 uses 15
     order: int = 3  # the paper's

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import matplotlib as mpl
+import numpy as np
 import seaborn as sns
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sfbc_core.evaluation import Agent
 
 # Okabe and Ito's colours, which stay apart under all common kinds of colour blindness.
 COLORS = {
@@ -34,3 +40,17 @@ def use_book_style() -> None:
             "legend.frameon": False,
         }
     )
+
+
+def state_grid(x_values: Float[np.ndarray, " X"], y_values: Float[np.ndarray, " Y"]) -> Float[Tensor, "S 2"]:
+    """All states of a 2-D grid, row by row in y: shape (Y · X, 2), to be reshaped to (Y, X) afterwards."""
+    x, y = np.meshgrid(x_values, y_values)
+    return torch.from_numpy(np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float32))
+
+
+def action_map(
+    agent: Agent, x_values: Float[np.ndarray, " X"], y_values: Float[np.ndarray, " Y"], generator: torch.Generator
+) -> Float[np.ndarray, "Y X"]:
+    """The first coordinate of the action that an agent takes at every state of a 2-D grid, shape (Y, X)."""
+    actions = agent.act(state_grid(x_values, y_values), generator)
+    return actions[:, 0].reshape(len(y_values), len(x_values)).cpu().numpy()

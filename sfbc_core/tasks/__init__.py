@@ -1,5 +1,19 @@
-"""Environments and data sets, by name."""
+"""Environments and data sets, by name. Importing it registers the package's own environments with gymnasium."""
+
+import gymnasium
 
 from sfbc_core.tasks.registry import Task, TaskConfig, load_task, task_names
+
+# By name, so that a family's module is imported only when its environment is made.
+gymnasium.register(
+    "sfbc/BidirectionalCar-v0",
+    entry_point="sfbc_core.tasks.bidirectional_car:BidirectionalCarEnv",
+    max_episode_steps=100,  # the rated time
+)
+gymnasium.register(
+    "sfbc/ToyMaze-v0",
+    entry_point="sfbc_core.tasks.toy_maze:ToyMazeEnv",
+    max_episode_steps=100,
+)
 
 __all__ = ["Task", "TaskConfig", "load_task", "task_names"]

@@ -94,12 +94,6 @@ class BidirectionalCarEnv(gymnasium.Env):
         return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
 
 
-def register_envs() -> None:
-    """Make ``gymnasium.make("sfbc/BidirectionalCar-v0")`` work; gymnasium calls this through the package's entry point."""
-    if ENV_ID not in gymnasium.registry:
-        gymnasium.register(ENV_ID, entry_point=BidirectionalCarEnv, max_episode_steps=STEPS)
-
-
 def generate(transitions: int = 1_000_000, seed: int = 0) -> Trajectories:
     """The heterogeneous data set: four equal parts from four ways to drive.
 
@@ -107,6 +101,7 @@ def generate(transitions: int = 1_000_000, seed: int = 0) -> Trajectories:
     2. uniform random throttle, starts within ±1;
     3. persistent: the sign is kept with probability 0.9, the size is U(0.7, 1), starts within ±2.5;
     4. a random walk of the throttle with steps of deviation 0.5, clipped to ±1, starts within ±9.
+
     All cars start at speed 0. A part's last episode is cut by a timeout where the part is full.
 
     Raises:
@@ -206,7 +201,6 @@ def make_task(name: str) -> Task:
         return single_side(trajectories) if only_one_side else trajectories
 
     def make_env(**options: Any) -> gymnasium.Env:
-        register_envs()
         return gymnasium.make(ENV_ID, **options)
 
     # The paper states neither K nor the number of test seeds for this task: 2 as in its MuJoCo tasks, and 100.

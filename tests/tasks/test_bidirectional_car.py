@@ -21,7 +21,8 @@ DATA = generate(40_000, seed=1)
 
 
 def test_it_is_registered_with_gymnasium():
-    env = gymnasium.make("sfbc/BidirectionalCar-v0")
+    env = gymnasium.make("sfbc_core:sfbc/BidirectionalCar-v0")
+    assert env.spec.max_episode_steps == STEPS
     check_env(env.unwrapped, skip_render_check=True)
     observation, _ = env.reset(seed=3)
     assert -1 <= observation[0] <= 1 and observation[1] == 0

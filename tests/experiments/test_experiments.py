@@ -1,0 +1,121 @@
+"""Profiles, provenance, statistics and trials."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm
+
+from sfbc_core import TrainingConfig, evaluate, load_task
+from sfbc_core.baselines import WeightedRegressionConfig
+from sfbc_core.experiments import (
+    Provenance,
+    TrialConfig,
+    action_map,
+    choose,
+    mean_interval,
+    run_trial,
+    run_trials,
+    state_grid,
+    success_interval,
+)
+from sfbc_core.sfbc import SfBC
+
+
+def test_a_profile_chooses_and_an_unknown_one_is_refused():
+    assert [choose(p, smoke=1, quick=2, full=3) for p in ("smoke", "quick", "full")] == [1, 2, 3]
+    with pytest.raises(ValueError, match=r"profile must be one of .*'quick'.*got 'fast'"):
+        choose("fast", smoke=1, quick=2, full=3)
+    with pytest.raises(ValueError, match="got 'fast'"):
+        Provenance("fast", 0)
+
+
+def test_provenance_names_what_a_reader_needs():
+    provenance = Provenance("smoke", 7)
+    record = provenance.record()
+    assert record["profile"] == "smoke" and record["seed"] == "7"
+    assert f"torch {torch.__version__}" in record["versions"] and "CPU cores" in record["machine"]
+    assert float(record["seconds"]) < 60
+    assert "| profile | smoke |" in provenance._repr_markdown_()
+
+
+def test_wilson_interval_against_its_formula():
+    successes, episodes, z = 95, 100, norm.ppf(0.975)
+    centre = (successes + z**2 / 2) / (episodes + z**2)
+    half = z / (episodes + z**2) * math.sqrt(successes * (episodes - successes) / episodes + z**2 / 4)
+    assert success_interval(successes, episodes) == pytest.approx((centre - half, centre + half), rel=1e-9)
+    low, high = success_interval(300, 300)
+    assert 0.98 < low < 1 and high == 1
+
+
+def test_bootstrap_interval_of_the_mean():
+    values = np.random.default_rng(0).normal(50, 4, 200)
+    low, high = mean_interval(values.tolist())
+    half = norm.ppf(0.975) * values.std() / math.sqrt(200)  # what the central limit theorem gives
+    assert low == pytest.approx(values.mean() - half, abs=0.15 * half)
+    assert high == pytest.approx(values.mean() + half, abs=0.15 * half)
+    assert mean_interval([1.0, 1.0, 1.0]) == (1.0, 1.0)
+    with pytest.raises(ValueError, match="at least 2 seeds, got 1"):
+        mean_interval([1.0])
+
+
+@pytest.fixture
+def trial(tiny_sfbc) -> TrialConfig:
+    agent = replace(tiny_sfbc, planning_iterations=2)
+    return TrialConfig("bidirectional-car", agent, episodes=3, profile="smoke", transitions=400)
+
+
+def test_a_trial_is_what_fitting_and_evaluating_by_hand_give(trial, tmp_path):
+    result = run_trial(trial, tmp_path)
+    task = load_task(trial.task)
+    agent = SfBC(trial.agent).fit(task.load_trajectories(transitions=400))
+    expected = evaluate(agent, task, 3, trial.agent.seed)
+    assert result["returns"] == expected.returns.tolist() and result["lengths"] == expected.lengths.tolist()
+    assert result["normalized_score"] == 100 * expected.returns.mean()
+    assert result["provenance"]["profile"] == "smoke" and result["transitions"] == 400
+    loaded = SfBC.load(tmp_path / trial.identity / "agent")
+    assert torch.equal(loaded.critic.network.action_layer.weight, agent.critic.network.action_layer.weight)
+
+
+def test_a_trial_that_is_done_is_not_done_again(trial, tmp_path):
+    first = run_trial(trial, tmp_path)
+    file = tmp_path / trial.identity / "result.json"
+    before = file.stat().st_mtime_ns
+    assert run_trial(trial, tmp_path) == first and file.stat().st_mtime_ns == before
+
+
+def test_an_executor_gives_the_same_results_in_order(trial, tmp_path):
+    tiny = TrainingConfig(gradient_steps=5, batch_size=16)
+    regression = WeightedRegressionConfig.small()
+    regression = replace(
+        regression, policy=replace(regression.policy, training=tiny), critic=replace(regression.critic, training=tiny)
+    )
+    configs = [trial, replace(trial, agent=replace(trial.agent, seed=4)), replace(trial, agent=regression)]
+    here = run_trials(configs, tmp_path / "here")
+    with ThreadPoolExecutor(1) as executor:
+        there = run_trials(configs, tmp_path / "there", executor)
+    for first, second in zip(here, there, strict=True):
+        assert first["config"] == second["config"] and first["returns"] == second["returns"]
+        assert first["final_observations"] == second["final_observations"]
+    assert len({config.identity for config in configs}) == 3
+
+
+@pytest.mark.usefixtures("untyped")
+def test_an_unknown_agent_is_refused():
+    with pytest.raises(ValueError, match=r"agent must be one of .*SfBCConfig.*got TrainingConfig"):
+        TrialConfig("bidirectional-car", TrainingConfig(gradient_steps=1))
+
+
+def test_a_grid_and_its_map_agree_on_rows_and_columns():
+    class Position:
+        def act(self, observations, generator=None):
+            return observations[:, :1] + 100 * observations[:, 1:]
+
+    x, y = np.array([1.0, 2.0, 3.0]), np.array([0.0, 1.0])
+    assert state_grid(x, y).tolist() == [[1, 0], [2, 0], [3, 0], [1, 1], [2, 1], [3, 1]]
+    np.testing.assert_array_equal(action_map(Position(), x, y, torch.Generator()), [[1, 2, 3], [101, 102, 103]])
