@@ -30,14 +30,15 @@ import torch
 import traitlets
 from jaxtyping import Float, Num
 
-from sfbc_core.selection import selection_weights
+from sfbc_core.widgets.inputs import checked_axis, checked_candidates, checked_curves, checked_limits
+from sfbc_core.widgets.numerics import candidate_weights, map_values
+from sfbc_core.widgets.packing import encode, pack_rows
 
 ArrayLike = np.ndarray | torch.Tensor
 
 MODULE_PATH = Path(__file__).with_name("explorer.js")
 MAP_MODES = ("mean", "greedy", "sampled")
 SMALLEST_ALPHA = 0.1  # the first slider position after 0
-_LEVELS = 65535  # of a 16-bit code
 _BLUE = "#0b62b8"
 _fragment_numbers = itertools.count(1)
 
@@ -129,7 +130,7 @@ class ActionExplorer(anywidget.AnyWidget):
                 expected and what came.
             traitlets.TraitError: An initial α, M, state index or map mode is out of range.
         """
-        actions_array, q_array = _checked_candidates(actions, q)
+        actions_array, q_array = checked_candidates(actions, q)
         ny, nx, total = q_array.shape
         is_map = np.ndim(q) == 3
         if not is_map and (x_values is not None or y_values is not None):
@@ -139,21 +140,21 @@ class ActionExplorer(anywidget.AnyWidget):
         if not (np.isfinite(max_alpha) and max_alpha > SMALLEST_ALPHA):
             raise ValueError(f"max_alpha must be finite and greater than {SMALLEST_ALPHA}; got {max_alpha}")
 
-        curves = _checked_curves(density, q_grid)
+        curves = checked_curves(density, q_grid)
         grid = curves.get("grid", actions_array)
-        limits = _checked_limits(action_limits, np.concatenate([actions_array.ravel(), grid.ravel()]))
+        limits = checked_limits(action_limits, np.concatenate([actions_array.ravel(), grid.ravel()]))
 
         self._actions, self._q, self._limits = actions_array, q_array, limits
-        self._x_values = _checked_axis("x_values", x_values, nx)
-        self._y_values = _checked_axis("y_values", y_values, ny)
+        self._x_values = checked_axis("x_values", x_values, nx)
+        self._y_values = checked_axis("y_values", y_values, ny)
         data = {
             "layout": "map" if is_map else "policy",
             "shape": [ny, nx, total],
             "actions": pack_rows(actions_array.reshape(ny * nx, total)),
             "q": pack_rows(q_array.reshape(ny * nx, total)),
-            "curves": {name: _base64(values, "<f8") for name, values in curves.items()},
-            "x_values": _base64(self._x_values, "<f8"),
-            "y_values": _base64(self._y_values, "<f8"),
+            "curves": {name: encode(values, "<f8") for name, values in curves.items()},
+            "x_values": encode(self._x_values, "<f8"),
+            "y_values": encode(self._y_values, "<f8"),
             "title": title,
             "x_label": x_label,
             "y_label": y_label,
@@ -302,148 +303,3 @@ class ActionExplorer(anywidget.AnyWidget):
         bundle["text/html"] = self._html_with(preview_png)
         bundle["image/png"] = base64.b64encode(preview_png).decode()
         return bundle, metadata
-
-
-# ---- Numerics of the preview: what explorer.js does for the page ----
-
-
-def candidate_weights(q: Float[np.ndarray, "*batch M"], alpha: float) -> Float[np.ndarray, "*batch M"]:
-    """Selection probabilities softmax(αQ) over the last axis (Eq. 8), from ``sfbc_core.selection``."""
-    rows = torch.from_numpy(np.ascontiguousarray(q.reshape(-1, q.shape[-1])))  # (S, M)
-    return selection_weights(rows, alpha).numpy().reshape(q.shape)
-
-
-def state_uniforms(count: int) -> Float[np.ndarray, " count"]:
-    """One fixed number in (0, 1) for each state: a hash of its index, so that a sampled map does not flicker."""
-    bits = np.arange(1, count + 1, dtype=np.uint64)
-    mask = np.uint64(0xFFFFFFFF)
-    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
-        bits = ((bits ^ (bits >> np.uint64(shift))) * np.uint64(factor)) & mask
-    return (bits.astype(np.float64) + 0.5) / 2.0**32
-
-
-def map_values(
-    actions: Float[np.ndarray, "ny nx M"], q: Float[np.ndarray, "ny nx M"], alpha: float, mode: str
-) -> Float[np.ndarray, "ny nx"]:
-    """The action that the map shows at every state: the mean, the greedy or one sampled action."""
-    ny, nx, total = q.shape
-    weights = candidate_weights(q, alpha)
-    if mode == "mean":
-        return (weights * actions).sum(axis=-1)
-    if mode == "greedy":
-        chosen = q.argmax(axis=-1)
-    else:
-        uniforms = state_uniforms(ny * nx).reshape(ny, nx, 1)
-        # The last cumulative sum may fall short of 1 by rounding: never look past the last candidate.
-        chosen = np.minimum((weights.cumsum(axis=-1) <= uniforms).sum(axis=-1), total - 1)
-    return np.take_along_axis(actions, chosen[..., None], axis=-1)[..., 0]
-
-
-# ---- Packing ----
-
-
-def pack_rows(values: Float[np.ndarray, "S M"]) -> dict[str, str]:
-    """Pack every row as 16-bit codes between its own minimum and maximum.
-
-    Value ``(s, i)`` is read back as ``low[s] + step[s] * code[s, i]``, so its error is at most ``step[s] / 2``: half
-    of a 65535th of the row's range.
-    """
-    low = values.min(axis=1)
-    step = (values.max(axis=1) - low) / _LEVELS
-    codes = np.rint((values - low[:, None]) / np.where(step > 0, step, 1.0)[:, None])
-    return {"codes": _base64(codes, "<u2"), "low": _base64(low, "<f8"), "step": _base64(step, "<f8")}
-
-
-def unpack_rows(packed: dict[str, str], num_columns: int) -> Float[np.ndarray, "S M"]:
-    """Undo ``pack_rows``, as the browser does."""
-    codes, low, step = (
-        np.frombuffer(base64.b64decode(packed[name]), dtype)
-        for name, dtype in (("codes", "<u2"), ("low", "<f8"), ("step", "<f8"))
-    )
-    return low[:, None] + step[:, None] * codes.reshape(-1, num_columns).astype(np.float64)
-
-
-def _base64(values: Num[np.ndarray, "..."], dtype: str) -> str:
-    return base64.b64encode(np.ascontiguousarray(values, dtype=dtype).tobytes()).decode()
-
-
-# ---- Checks: each says what was expected and what came. ----
-
-
-def _finite_array(name: str, values: Any) -> Float[np.ndarray, "..."]:
-    """``values`` as float64 on the CPU; all numbers must be finite."""
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu().numpy()
-    array = np.asarray(values, dtype=np.float64)
-    bad = int(array.size - np.isfinite(array).sum())
-    if bad:
-        raise ValueError(f"{name} must be finite; got {bad} NaN or infinite of {array.size} numbers")
-    return array
-
-
-def _checked_candidates(actions: Any, q: Any) -> tuple[Float[np.ndarray, "ny nx M"], Float[np.ndarray, "ny nx M"]]:
-    """Candidates and values in the common shape ``(ny, nx, M)``; a single state becomes a 1 x 1 grid."""
-    actions_array, q_array = _finite_array("actions", actions), _finite_array("q", q)
-    if q_array.ndim not in (1, 3):
-        raise ValueError(f"q must have shape (M,) or (ny, nx, M); got {q_array.shape}")
-    if q_array.size == 0:
-        raise ValueError(f"q must hold at least one candidate for every state; got shape {q_array.shape}")
-    if actions_array.shape not in (q_array.shape, (*q_array.shape, 1)):
-        raise ValueError(
-            f"actions must have the shape of q, {q_array.shape}, or {(*q_array.shape, 1)}; got {actions_array.shape}. "
-            "Of a vector-valued action, show one component at a time: actions[..., i]"
-        )
-    shape = q_array.shape if q_array.ndim == 3 else (1, 1, q_array.size)
-    return actions_array.reshape(shape), q_array.reshape(shape)
-
-
-def _checked_axis(name: str, values: Any, length: int) -> Float[np.ndarray, " length"]:
-    """Coordinates of the columns or rows of the map; 0, 1, 2… when none are given."""
-    if values is None:
-        return np.arange(length, dtype=np.float64)
-    array = _finite_array(name, values)
-    if array.shape != (length,):
-        raise ValueError(f"{name} must have shape ({length},), one number for each state; got {array.shape}")
-    if not (np.diff(array) > 0).all():
-        raise ValueError(f"{name} must increase strictly; got {np.array2string(array, threshold=6, precision=4)}")
-    return array
-
-
-def _checked_curves(density: Any, q_grid: Any) -> dict[str, Float[np.ndarray, " G"]]:
-    """The curves of the single-state layout: ``grid``, ``density`` (integrating to 1) and ``q``, where given."""
-    if density is None:
-        if q_grid is not None:
-            raise ValueError("q_grid needs density=(grid, mu), which says at which actions it was taken; got none")
-        return {}
-    if len(density) != 2:
-        raise ValueError(f"density must be a pair (grid, mu); got {len(density)} items")
-    grid, mu = _finite_array("the grid of density", density[0]), _finite_array("mu of density", density[1])
-    if grid.ndim != 1 or grid.size < 2 or mu.shape != grid.shape:
-        raise ValueError(f"density must be two arrays of one shape (G,), G >= 2; got {grid.shape} and {mu.shape}")
-    if not (np.diff(grid) > 0).all():
-        raise ValueError("the grid of density must increase strictly; it does not")
-    mass = float(((mu[1:] + mu[:-1]) / 2 * np.diff(grid)).sum())  # trapezoids
-    if (mu < 0).any() or mass <= 0:
-        raise ValueError(
-            f"mu of density must be >= 0 with a positive integral; got minimum {mu.min()}, integral {mass}"
-        )
-    curves = {"grid": grid, "density": mu / mass}
-    if q_grid is not None:
-        curves["q"] = _finite_array("q_grid", q_grid)
-        if curves["q"].shape != grid.shape:
-            raise ValueError(f"q_grid must have the shape of the grid, {grid.shape}; got {curves['q'].shape}")
-    return curves
-
-
-def _checked_limits(limits: tuple[float, float] | None, actions: Float[np.ndarray, " n"]) -> tuple[float, float]:
-    """Ends of the action axis: as given, or the range of the actions, symmetric when it contains 0."""
-    if limits is not None:
-        low, high = (float(end) for end in limits)
-        if not (np.isfinite([low, high]).all() and low < high):
-            raise ValueError(f"action_limits must be finite with low < high; got {limits}")
-        return low, high
-    low, high = float(actions.min()), float(actions.max())
-    if low < 0 < high:
-        high = max(-low, high)
-        return -high, high
-    return (low, high) if low < high else (low - 0.5, high + 0.5)

@@ -11,7 +11,9 @@ import torch
 import traitlets
 
 from sfbc_core.widgets import ActionExplorer
-from sfbc_core.widgets.explorer import MODULE_PATH, map_values, pack_rows, state_uniforms, unpack_rows
+from sfbc_core.widgets.explorer import MODULE_PATH
+from sfbc_core.widgets.numerics import map_values, state_uniforms
+from sfbc_core.widgets.packing import pack_rows, unpack_rows
 
 GRID = np.linspace(-1.0, 1.0, 5)
 

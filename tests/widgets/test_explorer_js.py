@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from sfbc_core.widgets.explorer import MODULE_PATH, map_values, pack_rows, state_uniforms, unpack_rows
+from sfbc_core.widgets.explorer import MODULE_PATH
+from sfbc_core.widgets.numerics import map_values, state_uniforms
+from sfbc_core.widgets.packing import pack_rows, unpack_rows
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
