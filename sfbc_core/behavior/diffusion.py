@@ -53,9 +53,9 @@ class DiffusionConfig:
 
     @classmethod
     def small(cls, gradient_steps: int = 4000) -> DiffusionConfig:
-        """For tasks with a few coordinates on a CPU: a small network, trained fast, sampled in 10 accurate evaluations."""
+        """For tasks with a few coordinates on a CPU: a small network, trained fast, sampled in 15 accurate evaluations."""
         training = TrainingConfig(gradient_steps=gradient_steps, batch_size=1024, learning_rate=4e-3, cosine_decay=True)
-        return cls(ScoreNetworkConfig.small(), solver=SolverConfig.accurate(10), training=training)
+        return cls(ScoreNetworkConfig.small(), solver=SolverConfig.accurate(15), training=training)
 
 
 class DiffusionBehavior(BehaviorModel):

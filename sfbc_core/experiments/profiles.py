@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ import torch
 T = TypeVar("T")
 
 PROFILES = ("smoke", "quick", "full")
-REPORTED_PACKAGES = ("sfbc-core", "torch", "numpy", "gymnasium")
+REPORTED_PACKAGES = ("torch", "numpy", "gymnasium")
 
 
 def choose(profile: str, *, smoke: T, quick: T, full: T) -> T:
@@ -56,9 +57,9 @@ class Provenance:
             "machine": _machine(),
         }
 
-    def _repr_markdown_(self) -> str:
-        rows = [f"| {name} | {value} |" for name, value in self.record().items()]
-        return "\n".join(["| made with | |", "| --- | --- |", *rows])
+    def _repr_html_(self) -> str:
+        rows = [f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self.record().items()]
+        return f"<table><tbody>{''.join(rows)}</tbody></table>"
 
     def __repr__(self) -> str:
         return "\n".join(f"{name}: {value}" for name, value in self.record().items())

@@ -41,7 +41,7 @@ def test_provenance_names_what_a_reader_needs():
     assert record["profile"] == "smoke" and record["seed"] == "7"
     assert f"torch {torch.__version__}" in record["versions"] and "CPU cores" in record["machine"]
     assert float(record["seconds"]) < 60
-    assert "| profile | smoke |" in provenance._repr_markdown_()
+    assert "<th>profile</th><td>smoke</td>" in provenance._repr_html_()
 
 
 def test_wilson_interval_against_its_formula():
