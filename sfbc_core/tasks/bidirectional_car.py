@@ -74,7 +74,7 @@ class BidirectionalCarEnv(gymnasium.Env):
         from matplotlib.figure import Figure
         from matplotlib.patches import FancyBboxPatch
 
-        figure = Figure(figsize=(4.8, 1.2), dpi=100)
+        figure = Figure(figsize=(4.8, 1.2), dpi=100, layout="none")  # whatever the user's default is
         canvas = FigureCanvasAgg(figure)
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(-12, 12), ylim=(-1.5, 4.5))
