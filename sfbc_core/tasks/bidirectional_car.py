@@ -196,7 +196,7 @@ def make_task(name: str) -> Task:
 
     def load_trajectories(transitions: int = 1_000_000, seed: int = 0) -> Trajectories:
         """Generate the data set, or read it from the cache; `transitions` counts before episodes are dropped."""
-        recipe = f"bidirectional-car-v0-{transitions}-{seed}"
+        recipe = f"bidirectional-car-{transitions}-{seed}"
         trajectories = cached_trajectories(recipe, partial(generate, transitions, seed))
         return single_side(trajectories) if only_one_side else trajectories
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import os
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from sfbc_core.files import load_tensors, save_tensors
@@ -21,9 +24,10 @@ def cache_dir() -> Path:
 def cached_trajectories(recipe: str, generate: Callable[[], Trajectories]) -> Trajectories:
     """The data of `recipe` from the cache, or generated and, where the folder can be written, put there.
 
-    `recipe` names everything that decides the contents (version, sizes, seed). A damaged file is made anew, with a warning.
+    `recipe` names the data, its size and its seed. The file's name also carries a digest of the source file of `generate`, so
+    that data of an older recipe is never taken for the new one's. A damaged file is made anew, with a warning.
     """
-    path = cache_dir() / f"{recipe}.safetensors"
+    path = cache_dir() / f"{recipe}-{_source_digest(generate)}.safetensors"
     if path.exists():
         try:
             return Trajectories(**load_tensors(path))
@@ -35,3 +39,8 @@ def cached_trajectories(recipe: str, generate: Callable[[], Trajectories]) -> Tr
     except OSError as error:  # a read-only home should not keep anyone from the data
         warnings.warn(f"the data set is not cached, {path.parent} cannot be written: {error}", stacklevel=2)
     return trajectories
+
+
+def _source_digest(function: Callable) -> str:
+    function = function.func if isinstance(function, partial) else function
+    return hashlib.sha256(Path(inspect.getfile(inspect.unwrap(function))).read_bytes()).hexdigest()[:8]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import gymnasium
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfbc_core import load_task, task_names
+from sfbc_core.files import save_tensors
 from sfbc_core.tasks.bidirectional_car import STEPS, BidirectionalCarEnv, generate, single_side
 from sfbc_core.tasks.cache import cache_dir, cached_trajectories
 
@@ -184,16 +186,24 @@ def test_data_is_deterministic_in_the_seed():
 
 def test_the_cache_is_used_and_a_damaged_file_is_made_anew():
     first = TASK.load_trajectories(transitions=800, seed=3)
-    (path,) = cache_dir().glob("bidirectional-car-v0-800-3.safetensors")
-
-    def never():
-        raise AssertionError("the cache was not used")
-
-    assert cached_trajectories(path.stem, never).fingerprint() == first.fingerprint()
+    (path,) = cache_dir().glob("bidirectional-car-800-3-*.safetensors")
+    other = generate(400, 9)
+    save_tensors(path, other.tensors())
+    assert TASK.load_trajectories(transitions=800, seed=3).fingerprint() == other.fingerprint(), (
+        "the cache was not used"
+    )
     path.write_bytes(b"damaged")
     with pytest.warns(UserWarning, match="is damaged and is generated anew"):
         again = TASK.load_trajectories(transitions=800, seed=3)
     assert again.fingerprint() == first.fingerprint()
+
+
+def test_data_of_another_recipe_is_not_taken_for_this_one(tmp_path, monkeypatch):
+    """The same name from a generator in another source file is another file."""
+    monkeypatch.setenv("SFBC_CACHE_DIR", str(tmp_path))
+    first = cached_trajectories("some-data", partial(generate, 400, 1))
+    second = cached_trajectories("some-data", lambda: generate(400, 2))
+    assert first.fingerprint() != second.fingerprint() and len(list(tmp_path.iterdir())) == 2
 
 
 def test_the_cache_folder_can_be_chosen(monkeypatch, tmp_path):
