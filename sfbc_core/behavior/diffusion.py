@@ -34,7 +34,7 @@ class SolverConfig:
 
     @classmethod
     def accurate(cls, steps: int = 10) -> SolverConfig:
-        """Third-order multistep data prediction, uniform in log-SNR: far more accurate than the default at small D (chapter 3)."""
+        """Third-order multistep data prediction, uniform in log-SNR: far more accurate at small D (chapter 3)."""
         return cls(steps, 3, "multistep", "log_snr", "data", high_order_start=True)
 
 

@@ -24,8 +24,8 @@ def cache_dir() -> Path:
 def cached_trajectories(recipe: str, generate: Callable[[], Trajectories]) -> Trajectories:
     """The data of `recipe` from the cache, or generated and, where the folder can be written, put there.
 
-    `recipe` names the data, its size and its seed. The file's name also carries a digest of the source file of `generate`, so
-    that data of an older recipe is never taken for the new one's. A damaged file is made anew, with a warning.
+    `recipe` names the data, its size and its seed. The file's name also carries a digest of the source file of `generate`,
+    so that data of an older recipe is never taken for the new one's. A damaged file is made anew, with a warning.
     """
     path = cache_dir() / f"{recipe}-{_source_digest(generate)}.safetensors"
     if path.exists():

@@ -82,12 +82,11 @@ def candidates() -> None:
     def shared() -> None:
         for part in range(0, 256, 64):  # chunks of 1024 rows
             embedded = network.embed_states(states[part : part + 64])[:, None]
-            dpm_solver(
-                lambda x, t: network.predict(x, network.condition(embedded, network.embed_times(torch.tensor([t]))[0])),
-                noise[part : part + 64],
-                schedule,
-                15,
-            )
+
+            def model(x: torch.Tensor, t: float, embedded: torch.Tensor = embedded) -> torch.Tensor:
+                return network.predict(x, network.condition(embedded, network.embed_times(torch.tensor([t]))[0]))
+
+            dpm_solver(model, noise[part : part + 64], schedule, 15)
 
     @torch.no_grad()
     def for_each() -> None:
