@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sfbc_core.normalization import Standardizer
-from sfbc_core.randomness import make_generator
+from sfbc_core.randomness import make_generator, seeded_layers
 from sfbc_core.training import TrainingConfig, train
 from sfbc_core.trajectories import Trajectories
 
@@ -31,10 +31,16 @@ class CriticConfig:
     )  # epochs and rate are the paper's
     standardize_states: bool = True  # the paper does not say
 
+    def __post_init__(self) -> None:
+        if not self.hidden or min(self.hidden) < 1:
+            raise ValueError(f"hidden must name at least one positive size, got {self.hidden}")
+
     @classmethod
     def small(cls, gradient_steps: int = 2000) -> CriticConfig:
         """The paper's network with a budget for a CPU."""
-        training = TrainingConfig(gradient_steps=gradient_steps, batch_size=256, learning_rate=2e-3, cosine_decay=True)
+        training = TrainingConfig(
+            gradient_steps=gradient_steps, batch_size=256, learning_rate=2e-3, cosine_decay=True, checkpoint_every=500
+        )
         return cls(training=training)
 
 
@@ -138,8 +144,8 @@ class QCritic:
         result = torch.empty(actions.shape[:2], device=self.device)
         for first in range(0, len(states), chunk):
             part = slice(first, first + chunk)
-            inputs = self.standardizer(states[part].to(self.device))[:, None]
-            result[part] = self.network(inputs, actions[part].to(self.device))
+            inputs = self.standardizer(states[part].to(self.device, torch.float32))[:, None]
+            result[part] = self.network(inputs, actions[part].to(self.device, torch.float32))
         return (result * self.scale + self.offset).to(states.device)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -163,6 +169,5 @@ class QCritic:
 
     def _build(self, observation_dim: int, action_dim: int) -> None:
         self.standardizer = Standardizer(observation_dim).to(self.device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+        with seeded_layers(self.seed):
             self.network = _QNetwork(observation_dim, action_dim, self.config.hidden).to(self.device)

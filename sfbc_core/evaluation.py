@@ -47,8 +47,9 @@ def evaluate(
 ) -> EpisodeResults:
     """Run `episodes` episodes, many at once.
 
-    Episode i is seeded by (seed, i) alone: its environment, and the agent's random draws in it. Its result therefore does
-    not depend on how many episodes run beside it.
+    Episode i is seeded by (seed, i) alone: its environment, and the agent's random draws in it. Its result
+    therefore depends on how many run beside it through nothing but the last digits of a batched matrix product, which can
+    decide between candidates of nearly equal Q.
 
     Args:
         agent: see :class:`Agent`.

@@ -65,8 +65,8 @@ def planned_returns(
         raise ValueError(
             f"expected one value for each of the {len(trajectories)} transitions, got {tuple(values.shape)}"
         )
-    if torch.isnan(values).any():
-        raise ValueError("values must be numbers, got NaN")
+    if torch.isnan(values).any() or (values == torch.inf).any():
+        raise ValueError("values must be numbers below infinity, got NaN or infinity")
     if not 0 <= discount <= 1:
         raise ValueError(f"discount must lie in [0, 1], got {discount}")
     if timeout not in get_args(TimeoutRule):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+
+_LAYERS_LOCK = threading.RLock()
 
 RandomSource = torch.Generator | Sequence[torch.Generator]
 
@@ -17,7 +21,18 @@ def make_generator(seed: int, *names: str | int, device: torch.device | str = "c
     Every unit of work draws from its own stream, so a resumed run draws what an undisturbed one would have drawn.
     """
     mixed = zlib.crc32(repr((int(seed), *names)).encode())
-    return torch.Generator(device).manual_seed((int(seed) << 32 ^ mixed) % 2**63)
+    return torch.Generator(device).manual_seed(mixed)
+
+
+@contextmanager
+def seeded_layers(seed: int) -> Iterator[None]:
+    """Layers made inside draw their initial weights from `seed`; the global CPU generator is left as it was.
+
+    torch's layers know no generator of their own, and the global one belongs to all threads: one at a time.
+    """
+    with _LAYERS_LOCK, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def standard_normal(shape: Sequence[int], source: RandomSource, device: torch.device | str = "cpu") -> Tensor:

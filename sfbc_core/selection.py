@@ -17,16 +17,13 @@ def selection_weights(q: Float[Tensor, "S M"], alpha: float) -> Float[Tensor, "S
     """softmax(αQ) over the candidates of each state, shape (S, M); safe for any finite α >= 0.
 
     Raises:
-        ValueError: `alpha` negative or not finite, no candidates, or NaN in q.
+        ValueError: `alpha` negative or not finite, no candidates, or q that is not finite.
     """
     if not 0 <= alpha < float("inf"):
         raise ValueError(
             f"alpha must be finite and >= 0, got {alpha}; for the limit of infinity choose the best candidate"
         )
-    if q.shape[1] == 0:
-        raise ValueError("expected at least one candidate a state, got 0")
-    if torch.isnan(q).any():
-        raise ValueError("q must be numbers, got NaN")
+    _check_finite(q)
     # The gap to the best is at most 0 and is formed before the product, so a large α can neither overflow nor lose digits.
     return torch.softmax(alpha * (q - q.max(1, keepdim=True).values), dim=1)
 
@@ -87,6 +84,8 @@ def _resample(weights: Float[Tensor, "S M"], generator: RandomSource) -> Tensor:
 
 
 def _check_finite(q: Tensor) -> Tensor:
-    if q.shape[1] == 0 or torch.isnan(q).any():
-        raise ValueError(f"expected at least one candidate a state and no NaN in q, got q of shape {tuple(q.shape)}")
+    if q.shape[1] == 0:
+        raise ValueError("expected at least one candidate a state, got 0")
+    if not torch.isfinite(q).all():
+        raise ValueError("q must be finite, found NaN or infinity")
     return q

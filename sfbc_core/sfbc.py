@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import torch
 from jaxtyping import Float
@@ -59,6 +61,15 @@ class SfBCConfig:
         for name in ("planning_iterations", "value_candidates", "num_candidates", "best"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.alpha < math.inf:
+            raise ValueError(f"alpha must be finite and >= 0, got {self.alpha}")
+        if not 0 <= self.discount <= 1:
+            raise ValueError(f"discount must lie in [0, 1], got {self.discount}")
+        for name, kind in (("timeout", TimeoutRule), ("max_on", MaximumOn), ("selection", Mode)):
+            if getattr(self, name) not in get_args(kind):
+                raise ValueError(f"{name} must be one of {get_args(kind)}, got {getattr(self, name)!r}")
+        if self.selection == "mean_of_best" and self.best > self.num_candidates:
+            raise ValueError(f"best must be at most the {self.num_candidates} candidates, got {self.best}")
         if type(self.behavior) not in BEHAVIORS:
             expected = [kind.__name__ for kind in BEHAVIORS]
             raise ValueError(f"behavior must be one of {expected}, got {type(self.behavior).__name__}")
@@ -161,13 +172,25 @@ class SfBC:
         if self.critic is None:
             raise RuntimeError("this SfBC agent is not fitted yet: call fit(trajectories) first")
         generator = self.acting_generator if generator is None else generator
-        actions = self.behavior.sample(observations, n or self.config.num_candidates, generator)
+        actions = self.behavior.sample(observations, self.config.num_candidates if n is None else n, generator)
         return actions, self.critic.q(observations, actions)
 
     def act(
         self, observations: Float[Tensor, "B obs"], generator: RandomSource | None = None
     ) -> Float[Tensor, "B act"]:
-        """An action for each observation: M candidates from μ, then the config's selection (Section 3.2)."""
+        """An action for each observation: M candidates from μ, then the config's selection (Section 3.2).
+
+        Args:
+            observations: shape (B, obs).
+            generator: one, or one for each row; by default the agent's own.
+
+        Returns:
+            Shape (B, act).
+
+        Raises:
+            RuntimeError: the agent is not fitted.
+            ValueError: observations of another width than in the data.
+        """
         generator = self.acting_generator if generator is None else generator
         actions, q = self.candidates(observations, generator=generator)
         alpha = self.config.alpha / self.critic.scale

@@ -107,7 +107,7 @@ def test_planning_never_lowers_a_return_and_grows_with_the_values(rows):
     ("values", "options", "message"),
     [
         (torch.zeros(4), {}, r"one value for each of the 5 transitions, got \(4,\)"),
-        (torch.full((5,), math.nan), {}, "values must be numbers, got NaN"),
+        (torch.full((5,), math.nan), {}, "got NaN or infinity"),
         (torch.zeros(5), {"discount": 1.5}, r"discount must lie in \[0, 1\], got 1.5"),
         (torch.zeros(5), {"timeout": "drop"}, "timeout must be one of .*got 'drop'"),
         (torch.zeros(5), {"max_on": "last"}, "max_on must be one of .*got 'last'"),

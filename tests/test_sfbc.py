@@ -15,9 +15,11 @@ import pytest
 import torch
 
 from sfbc_core import (
+    CriticConfig,
     GaussianConfig,
     SfBC,
     SfBCConfig,
+    SolverConfig,
     TrainingConfig,
     Trajectories,
     VAEConfig,
@@ -128,6 +130,19 @@ def test_unfitted_agents_and_bad_configs_are_refused(tmp_path, walk):
         SfBC().save(tmp_path / "agent")
     with pytest.raises(ValueError, match="planning_iterations must be at least 1, got 0"):
         SfBCConfig(planning_iterations=0)
+    for options, message in (
+        ({"alpha": -1.0}, "alpha must be finite and >= 0, got -1"),
+        ({"discount": 3.0}, r"discount must lie in \[0, 1\], got 3"),
+        ({"selection": "best"}, "selection must be one of .*got 'best'"),
+        ({"timeout": "drop"}, "timeout must be one of .*got 'drop'"),
+        ({"selection": "mean_of_best", "best": 99}, "best must be at most the 32 candidates, got 99"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            SfBCConfig(**options)
+    with pytest.raises(ValueError, match="order must be 1, 2 or 3, got 7"):
+        SolverConfig(order=7)
+    with pytest.raises(ValueError, match="at least one positive size"):
+        CriticConfig(hidden=())
     with pytest.raises(ValueError, match=r"behavior must be one of .*got TrainingConfig"):
         SfBCConfig(behavior=TINY)
 

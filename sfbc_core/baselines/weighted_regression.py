@@ -169,10 +169,9 @@ class WeightedRegression:
         if not self.config.deterministic:
             return self.policy.sample(observations, 1, generator)[:, 0]
         policy = self.policy
-        states = policy.standardizer(observations.to(self.device))
+        states = policy.standardizer(observations.to(self.device, torch.float32))
         no_noise = torch.zeros(len(observations), 1, policy.action_dim, device=self.device)
-        share = 0.5 * (policy.draw(states, no_noise)[:, 0] + 1)  # where the action lies between its bounds, 0 to 1
-        return torch.lerp(policy.action_low, policy.action_high, share).to(observations.device)
+        return policy.unscale(policy.draw(states, no_noise)[:, 0]).to(observations.device)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the policy into the folder `path`: config.json and weights.safetensors; whole or not at all.

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sfbc_core.normalization import Standardizer
-from sfbc_core.randomness import RandomSource, make_generator, standard_normal
+from sfbc_core.randomness import RandomSource, make_generator, seeded_layers, standard_normal
 from sfbc_core.training import TrainingConfig, train
 from sfbc_core.trajectories import Trajectories
 
@@ -133,8 +133,8 @@ class BehaviorModel(ABC):
         source = self.sampling_generator if generator is None else generator
         shape = (states.shape[0], n, self.noise_dim)
         noise = standard_normal(shape, source, self.device)
-        actions = self.draw(self.standardizer(states.to(self.device)), noise).clamp(-1, 1)
-        return self._unscale(actions).to(states.device)
+        actions = self.draw(self.standardizer(states.to(self.device, torch.float32)), noise).clamp(-1, 1)
+        return self.unscale(actions).to(states.device)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, standardisation and bounds, by name, for a safetensors file."""
@@ -159,9 +159,7 @@ class BehaviorModel(ABC):
     def _build(self, observation_dim: int, low: Tensor, high: Tensor) -> None:
         self.action_low, self.action_high = low.to(self.device), high.to(self.device)
         self.standardizer = Standardizer(observation_dim).to(self.device)
-        # Layers draw their weights from the global generator: seed it for the moment, and leave it as it was.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+        with seeded_layers(self.seed):
             self.network = self.make_network(observation_dim, self.action_dim).to(self.device)
 
     def _require_fitted(self) -> None:
@@ -171,8 +169,9 @@ class BehaviorModel(ABC):
     def _scale(self, actions: Tensor) -> Tensor:
         return (2 * (actions - self.action_low) / (self.action_high - self.action_low) - 1).clamp(-1, 1)
 
-    def _unscale(self, actions: Tensor) -> Tensor:
-        return self.action_low + 0.5 * (actions + 1) * (self.action_high - self.action_low)
+    def unscale(self, actions: Float[Tensor, "*batch act"]) -> Float[Tensor, "*batch act"]:
+        """Actions in [-1, 1], as the network gives them, within the bounds of the data."""
+        return torch.lerp(self.action_low, self.action_high, 0.5 * (actions + 1))  # exact at both bounds
 
 
 def _checked_weights(weights: Tensor | None, trajectories: Trajectories) -> Tensor:

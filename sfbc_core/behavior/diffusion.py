@@ -11,7 +11,7 @@ from torch import Tensor
 from sfbc_core.behavior.base import BehaviorModel
 from sfbc_core.diffusion.schedule import VPSchedule
 from sfbc_core.diffusion.score_network import ScoreNetwork, ScoreNetworkConfig
-from sfbc_core.diffusion.solver_coefficients import Method, Prediction, solver_stages
+from sfbc_core.diffusion.solver_coefficients import Method, Prediction, Stage, solver_stages
 from sfbc_core.diffusion.solvers import NoiseModel, run_stages
 from sfbc_core.diffusion.spacings import Spacing
 from sfbc_core.training import TrainingConfig
@@ -22,18 +22,34 @@ CHUNK_ROWS = {"cpu": 1024, "cuda": 65_536}
 
 @dataclass(frozen=True)
 class SolverConfig:
-    """Options of :func:`sfbc_core.diffusion.solvers.dpm_solver`. The defaults are the paper's setting."""
+    """Options of :func:`sfbc_core.diffusion.solvers.dpm_solver`. The defaults are those of public code for the method."""
 
     steps: int = 15  # D, network evaluations; the paper's Table 1 uses 15
     order: int = 3  # the paper's
-    method: Method = "singlestep"  # the paper's
-    spacing: Spacing = "time"  # the paper's; "log_snr" is more accurate for the same D (chapter 3)
-    prediction: Prediction = "noise"  # the paper's
-    t_end: float = 1e-3  # the paper's
+    method: Method = "singlestep"  # as in public code; the paper does not say
+    spacing: Spacing = "time"  # as in public code; "log_snr" is more accurate for the same D (chapter 3)
+    prediction: Prediction = "noise"  # as in public code; the paper does not say
+    t_end: float = 1e-3  # as in public code; the paper does not say
     high_order_start: bool = False
 
+    def __post_init__(self) -> None:
+        self.stages(VPSchedule())  # refuses what no solver can do, before anything is trained
+
+    def stages(self, schedule: VPSchedule) -> list[Stage]:
+        """The solver's stages on a schedule."""
+        return solver_stages(
+            schedule,
+            self.steps,
+            self.order,
+            self.method,
+            self.spacing,
+            self.prediction,
+            t_end=self.t_end,
+            high_order_start=self.high_order_start,
+        )
+
     @classmethod
-    def accurate(cls, steps: int = 10) -> SolverConfig:
+    def accurate(cls, steps: int = 15) -> SolverConfig:
         """Third-order multistep data prediction, uniform in log-SNR: far more accurate at small D (chapter 3)."""
         return cls(steps, 3, "multistep", "log_snr", "data", high_order_start=True)
 
@@ -54,7 +70,9 @@ class DiffusionConfig:
     @classmethod
     def small(cls, gradient_steps: int = 4000) -> DiffusionConfig:
         """For tasks with a few coordinates on a CPU: a small network, trained fast, sampled in 15 accurate evaluations."""
-        training = TrainingConfig(gradient_steps=gradient_steps, batch_size=1024, learning_rate=4e-3, cosine_decay=True)
+        training = TrainingConfig(
+            gradient_steps=gradient_steps, batch_size=1024, learning_rate=4e-3, cosine_decay=True, checkpoint_every=500
+        )
         return cls(ScoreNetworkConfig.small(), solver=SolverConfig.accurate(15), training=training)
 
 
@@ -86,16 +104,7 @@ class DiffusionBehavior(BehaviorModel):
     def draw(self, states: Float[Tensor, "S obs"], noise: Float[Tensor, "S n act"]) -> Float[Tensor, "S n act"]:
         """Solve the ODE from the given noise for every state and sample."""
         solver = self.config.solver
-        stages = solver_stages(
-            self.config.schedule,
-            solver.steps,
-            solver.order,
-            solver.method,
-            solver.spacing,
-            solver.prediction,
-            t_end=solver.t_end,
-            high_order_start=solver.high_order_start,
-        )
+        stages = solver.stages(self.config.schedule)
         time_parts = self._time_parts([stage.time for stage in stages])
         rows = CHUNK_ROWS.get(noise.device.type, CHUNK_ROWS["cuda"])
         chunk = max(1, rows // noise.shape[1])  # states a call
@@ -109,7 +118,7 @@ class DiffusionBehavior(BehaviorModel):
     def noise_model(self, states: Float[Tensor, "S obs"]) -> NoiseModel:
         """ε_θ(·, s, t) for given raw states as a function (x: (S, n, act), t) for the solvers; actions scaled to [-1, 1]."""
         self._require_fitted()
-        states = self.standardizer(states.to(self.device))
+        states = self.standardizer(states.to(self.device, torch.float32))
 
         @torch.no_grad()
         def model(x: Tensor, t: float) -> Tensor:

@@ -60,7 +60,9 @@ class GaussianBehavior(BehaviorModel):
     def log_likelihood(self, states: Float[Tensor, "B obs"], actions: Float[Tensor, "B act"]) -> Float[Tensor, " B"]:
         """log μ(a|s) of actions scaled to [-1, 1], for raw states, in nats."""
         self._require_fitted()
-        return self._log_likelihood(self.standardizer(states.to(self.device)), actions.to(self.device))
+        return self._log_likelihood(
+            self.standardizer(states.to(self.device, torch.float32)), actions.to(self.device, torch.float32)
+        )
 
     def _log_likelihood(self, states: Tensor, actions: Tensor) -> Tensor:
         mean, log_deviation = self.parameters_of(states)

@@ -81,7 +81,7 @@ class ScoreNetwork(nn.Module):
         config = config or ScoreNetworkConfig()
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # nn.Linear draws its weights from the global generator
+            torch.default_generator.manual_seed(seed)  # nn.Linear draws its weights from the global generator
             widths = config.widths
             embedding = config.embedding_dim
             self.fourier = FourierFeatures(config.fourier_features, config.fourier_scale, generator)

@@ -160,6 +160,8 @@ def _singlestep(form: _ExponentialForm, s: float, t: float, order: int) -> list[
 
 def _multistep_orders(evaluations: int, order: int, high_order_start: bool) -> list[int]:
     singlestep_orders(evaluations, order)  # the same checks
+    if high_order_start and order == 1:
+        raise ValueError("high_order_start starts with order 2, which order 1 cannot use")
     if not high_order_start:
         return [min(order, i + 1) for i in range(evaluations)]
     if evaluations < 2:

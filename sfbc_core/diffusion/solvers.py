@@ -36,7 +36,7 @@ def dpm_solver(
         steps: number of network evaluations D; exactly so many are spent.
         order: 1 (DDIM), 2 or 3.
         method: "singlestep" (Lu et al., 2022), "multistep", or "heun" (Karras et al., 2022; `order` has no meaning there).
-        spacing: see :func:`sfbc_core.diffusion.spacings.step_times`. The paper's setting is "time".
+        spacing: see :func:`sfbc_core.diffusion.spacings.step_times`. Public code for the paper's method uses "time".
         prediction: "noise" (DPM-Solver) or "data" (DPM-Solver++).
         high_order_start: multistep only. Its first step is otherwise of order 1, which holds multistep of order 3 to an
             observed order of 2; with this, the first step is a singlestep update of order 2 (one more evaluation, one step

@@ -20,7 +20,7 @@ def step_times(
     """Times at given fractions of the way from `t_start` (fraction 0) down to `t_end` (fraction 1).
 
     `spacing` says in which variable the way is measured:
-        "time": t itself (the paper's setting); "quadratic": √t; "log_snr": λ_t = log(α_t/σ_t);
+        "time": t itself (as in public code for the paper's method); "quadratic": √t; "log_snr": λ_t = log(α_t/σ_t);
         "edm": (σ_t/α_t)^(1/7), the noise levels of Karras et al. (2022).
 
     Raises:

@@ -16,14 +16,14 @@ import torch
 T = TypeVar("T")
 
 PROFILES = ("smoke", "quick", "full")
-REPORTED_PACKAGES = ("torch", "numpy", "gymnasium")
+REPORTED_PACKAGES = ("sfbc-core", "torch", "numpy", "gymnasium")
 
 
 def choose(profile: str, *, smoke: T, quick: T, full: T) -> T:
     """The setting that belongs to a profile.
 
-    "smoke" takes seconds and shows nothing but that the code runs; "quick" trains for real on a CPU; "full" has the paper's
-    sizes.
+    "smoke" takes seconds and shows nothing but that the code runs; "quick" trains for real on a CPU; "full" is
+    as close to the paper as one machine allows.
 
     Raises:
         ValueError: another profile.

@@ -131,7 +131,7 @@ def _drive(policy, start: float, transitions: int, rng: np.random.Generator) -> 
     """Whole episodes of one policy, many cars at a time, until there are enough transitions."""
     columns: list[tuple[np.ndarray, ...]] = []
     while (collected := sum(len(column[2]) for column in columns)) < transitions:
-        # No fewer cars than could be needed at 100 steps each, so that one round is nearly always enough.
+        # The fewest cars that could do, at 100 steps each; further rounds make up for those that arrive early.
         cars = -(-(transitions - collected) // STEPS)
         throttle = policy(cars, rng)  # (cars, STEPS)
         columns.append(_simulate(rng.uniform(-start, start, cars), throttle))
