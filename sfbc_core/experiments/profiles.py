@@ -9,17 +9,15 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
-from typing import TypeVar
+from typing import Any
 
 import torch
-
-T = TypeVar("T")
 
 PROFILES = ("smoke", "quick", "full")
 REPORTED_PACKAGES = ("sfbc-core", "torch", "numpy", "gymnasium")
 
 
-def choose(profile: str, *, smoke: T, quick: T, full: T) -> T:
+def choose(profile: str, *, smoke: Any, quick: Any, full: Any) -> Any:
     """The setting that belongs to a profile.
 
     "smoke" takes seconds and shows nothing but that the code runs; "quick" trains for real on a CPU; "full" is
@@ -28,7 +26,7 @@ def choose(profile: str, *, smoke: T, quick: T, full: T) -> T:
     Raises:
         ValueError: another profile.
     """
-    settings: Mapping[str, T] = {"smoke": smoke, "quick": quick, "full": full}
+    settings: Mapping[str, Any] = {"smoke": smoke, "quick": quick, "full": full}
     if profile not in settings:
         raise ValueError(f"profile must be one of {PROFILES}, got {profile!r}")
     return settings[profile]
