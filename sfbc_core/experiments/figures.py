@@ -21,8 +21,8 @@ COLORS = {
     "weighted regression": "#CC79A7",
     "value": "#E69F00",
 }
-# Throttle or any other signed quantity; dark at both ends, white in the middle.
-SIGNED_COLORMAP = "RdBu"
+# Throttle or any other signed quantity: blue below zero, white at it, red above, as in the explorer.
+SIGNED_COLORMAP = "RdBu_r"
 
 
 def use_book_style() -> None:
