@@ -28,6 +28,7 @@ from sfbc_core.diffusion import ScoreNetworkConfig, VPSchedule
 from sfbc_core.files import atomic_path, load_json, load_tensors, save_json, save_tensors
 from sfbc_core.planning import MaximumOn, TimeoutRule, discounted_returns, planned_returns, soft_value
 from sfbc_core.randomness import RandomSource, make_generator
+from sfbc_core.run_store import RunStore
 from sfbc_core.selection import Mode, select_actions
 from sfbc_core.training import TrainingConfig
 from sfbc_core.trajectories import Trajectories
@@ -115,7 +116,7 @@ class SfBC:
         Raises:
             ValueError: `run_dir` holds a run of another config or of other data.
         """
-        store = _RunStore(run_dir, self.config, trajectories)
+        store = RunStore(run_dir, self.config, trajectories)
         trajectories = trajectories.to(self.device)
         store.unit(
             "behavior",
@@ -146,7 +147,7 @@ class SfBC:
         options = {"timeout": self.config.timeout, "max_on": self.config.max_on}
         return planned_returns(trajectories, values, self.config.discount, **options)
 
-    def _value_candidates(self, trajectories: Trajectories, store: _RunStore) -> Float[Tensor, "N M act"]:
+    def _value_candidates(self, trajectories: Trajectories, store: RunStore) -> Float[Tensor, "N M act"]:
         generator = make_generator(self.config.seed, "candidates", device=self.device)
         return store.tensor(
             "candidates",
@@ -230,46 +231,3 @@ class SfBC:
         agent.behavior.load_tensors(parts["behavior."])
         agent.critic = QCritic(agent.config.critic, agent.config.seed, device).load_tensors(parts["critic."])
         return agent
-
-
-class _RunStore:
-    """Finished units of work in a folder; without a folder, nothing is kept."""
-
-    def __init__(self, folder: str | os.PathLike | None, config: SfBCConfig, trajectories: Trajectories) -> None:
-        self.folder = None if folder is None else Path(folder)
-        if self.folder is None:
-            return
-        this_run = {"config": config_to_json(config), "data": trajectories.fingerprint()}
-        manifest = self.folder / "run.json"
-        if manifest.exists():
-            found = load_json(manifest)
-            for part in this_run:
-                if found.get(part) != this_run[part]:
-                    raise ValueError(
-                        f"{self.folder} holds a run with another {part}: found {found.get(part)}, this run has "
-                        f"{this_run[part]}; choose another folder, or remove this one"
-                    )
-        else:
-            save_json(manifest, this_run)
-
-    def unit(self, name: str, model: BehaviorModel | QCritic, fit) -> None:
-        """Load the model if it was finished before; else fit it, with a checkpoint file, and store it."""
-        if self.folder is None:
-            fit(None)
-            return
-        finished, partial = self.folder / f"{name}.safetensors", self.folder / f"{name}.partial.safetensors"
-        if finished.exists():
-            model.load_tensors(load_tensors(finished, model.device))
-            return
-        fit(partial)
-        save_tensors(finished, model.tensors())
-        partial.unlink(missing_ok=True)
-
-    def tensor(self, name: str, compute) -> Tensor:
-        """The tensor that was stored before, or else computed and stored now."""
-        if self.folder is None:
-            return compute()
-        path = self.folder / f"{name}.safetensors"
-        if not path.exists():
-            save_tensors(path, {name: compute()})
-        return load_tensors(path)[name]

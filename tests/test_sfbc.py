@@ -29,6 +29,7 @@ from sfbc_core import (
 )
 from sfbc_core.configuration import config_from_json, config_to_json
 from sfbc_core.files import load_tensors, save_tensors
+from sfbc_core.run_store import RunStore
 from sfbc_core.sfbc import CONFIG_TYPES
 
 TINY = TrainingConfig(gradient_steps=5, batch_size=16)
@@ -56,16 +57,9 @@ def test_targets_are_the_planned_returns_of_the_last_critic(tiny_sfbc, walk):
     one = SfBC(replace(config, planning_iterations=1)).fit(walk)
     assert len(one.targets) == 1 and len(two.targets) == 2
     assert torch.equal(two.targets[0], discounted_returns(walk, config.discount))
-    candidates = one._value_candidates(walk, _NoStore())
+    candidates = one._value_candidates(walk, RunStore(None, config, walk))
     values = soft_value(one.critic.q(walk.observations, candidates), config.alpha / one.critic.scale)
     assert torch.equal(two.targets[1], planned_returns(walk, values, config.discount))
-
-
-class _NoStore:
-    """Computes what a run would store."""
-
-    def tensor(self, name, compute):
-        return compute()
 
 
 def test_acting_is_batched_bounded_and_repeatable(agent, walk):
