@@ -154,7 +154,7 @@ def build_html(stage: Path, build: Path) -> None:
     shutil.rmtree(work)
 
 
-def build_book(root: Path, profile: str, jobs: int, only: str = "", html: bool = True, cell_timeout: int = 900) -> None:
+def build_book(root: Path, profile: str, jobs: int, only: str = "", html: bool = True, cell_timeout: int = 3600) -> None:
     """Execute the chapters whose file name starts with `only` and build the pages.
 
     Raises:
@@ -187,7 +187,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", default="", metavar="03", help="execute only the chapters whose file name starts so")
     parser.add_argument("--no-html", action="store_true", help="execute the chapters and stop")
     parser.add_argument(
-        "--cell-timeout", type=int, default=900, metavar="S", help="seconds a cell may take (default 900)"
+        "--cell-timeout", type=int, default=3600, metavar="S", help="seconds a cell may take (default 3600)"
     )
     options = parser.parse_args(arguments)
     try:
