@@ -154,7 +154,9 @@ def build_html(stage: Path, build: Path) -> None:
     shutil.rmtree(work)
 
 
-def build_book(root: Path, profile: str, jobs: int, only: str = "", html: bool = True, cell_timeout: int = 3600) -> None:
+def build_book(
+    root: Path, profile: str, jobs: int, only: str = "", html: bool = True, cell_timeout: int = 3600
+) -> None:
     """Execute the chapters whose file name starts with `only` and build the pages.
 
     Raises:
