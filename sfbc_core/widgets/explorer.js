@@ -1,11 +1,8 @@
-/* The action explorer: move α and M, see which action SfBC selects. See explorer.py for the Python side.
+/* The action explorer: move α and M, see which action SfBC selects. See explorer.py for the Python side; page.js, which
+ * comes before this in one module, has what the explorers share.
  *
- * One module without dependencies, with two hosts (section 7):
- *   - anywidget, with a live kernel:  export default { render }
- *   - a static HTML page:             mountStatic(id), called by the fragment that Python writes
- *
- * Sections: 1 numerics, 2 sliders, 3 unpacking, 4 numbers as text, 5 drawing, 6 the widget, 7 the hosts.
- * Sections 1 to 4 touch no page and are tested under Node against NumPy.
+ * Sections: 1 numerics, 2 sliders, 3 drawing, 4 the widget.
+ * Sections 1 and 2 touch no page and are tested under Node against NumPy.
  * The state of a widget is { alpha, num_candidates, x_index, y_index, map_mode }: the names of the Python traits.
  */
 
@@ -165,52 +162,8 @@ export function countToPos(counts, numCandidates) {
   return nearest;
 }
 
-// ---- 3. Unpacking ----------------------------------------------------------------------------------------------
+// ---- 3. Drawing ------------------------------------------------------------------------------------------------
 
-function bytes(base64) {
-  const text = atob(base64);
-  return new DataView(Uint8Array.from(text, (character) => character.charCodeAt(0)).buffer);
-}
-
-/** Little-endian float64 numbers from base64. */
-export function unpackFloats(base64) {
-  const view = bytes(base64);
-  return Float64Array.from({ length: view.byteLength / 8 }, (_, i) => view.getFloat64(8 * i, true));
-}
-
-/** Rows of 16-bit codes back to numbers: low[row] + step[row] * code. See pack_rows in explorer.py. */
-export function unpackRows(packed, columns) {
-  const low = unpackFloats(packed.low), step = unpackFloats(packed.step), codes = bytes(packed.codes);
-  return Float64Array.from({ length: codes.byteLength / 2 }, (_, i) => {
-    const row = Math.floor(i / columns);
-    return low[row] + step[row] * codes.getUint16(2 * i, true);
-  });
-}
-
-// ---- 4. Numbers as text ----------------------------------------------------------------------------------------
-
-/** A few significant digits, with a true minus sign; rounding dust is 0. */
-export function formatNumber(value, digits = 3) {
-  if (Math.abs(value) < 1e-12) return "0";
-  return String(Number(value.toPrecision(digits))).replace("-", "−");
-}
-
-/** At most about `count` round numbers that span [low, high], each with its label. */
-export function niceTicks(low, high, count) {
-  const rough = (high - low) / Math.max(1, count), power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5].find((factor) => factor * power >= rough * (1 - 1e-9)) ?? 10);
-  const decimals = Math.min(20, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
-  const ticks = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) {
-    ticks.push({ value: i * step, label: (i * step).toFixed(decimals).replace(/^-(?=[0.]*$)/, "").replace("-", "−") });
-  }
-  return ticks;
-}
-
-// ---- 5. Drawing ------------------------------------------------------------------------------------------------
-
-const PLOT_HEIGHT = 270; // CSS pixels, as in STYLE
-const FONT = "12px system-ui, sans-serif";
 const BINS = 40;
 
 // ColorBrewer RdBu, reversed: blue for low, white in the middle, red for high.
@@ -220,81 +173,10 @@ const COLOR_MAP = [
 ];
 
 /** The colour of a fraction in [0, 1] of the action range, as [red, green, blue]. */
-export function mapColor(fraction) {
-  const position = Math.min(1, Math.max(0, fraction)) * (COLOR_MAP.length - 1);
-  const i = Math.min(COLOR_MAP.length - 2, Math.floor(position));
-  return COLOR_MAP[i].map((channel, k) => Math.round(channel + (position - i) * (COLOR_MAP[i + 1][k] - channel)));
-}
-
-/** Clear the canvas and give it a plot area with linear axes. Returns null while the canvas has no width. */
-function startPlot(canvas, colors, [xLow, xHigh], [yLow, yHigh], marginRight) {
-  const cssWidth = canvas.clientWidth, ratio = window.devicePixelRatio || 1;
-  if (!cssWidth) return null;
-  canvas.width = Math.round(cssWidth * ratio);
-  canvas.height = Math.round(PLOT_HEIGHT * ratio);
-  const context = canvas.getContext("2d");
-  context.scale(ratio, ratio);
-  context.font = FONT;
-  const left = 66, top = 10, width = cssWidth - left - marginRight, height = PLOT_HEIGHT - top - 42;
-  return {
-    context, colors, left, top, width, height, right: left + width, bottom: top + height,
-    x: (value) => left + ((value - xLow) / (xHigh - xLow)) * width,
-    y: (value) => top + height - ((value - yLow) / (yHigh - yLow)) * height,
-    xAt: (pixel) => xLow + ((pixel - left) / width) * (xHigh - xLow),
-    yAt: (pixel) => yLow + ((top + height - pixel) / height) * (yHigh - yLow),
-  };
-}
-
-function drawText({ context }, text, x, y, align, color, rotation = 0) {
-  context.save();
-  context.translate(x, y);
-  context.rotate(rotation);
-  context.textAlign = align;
-  context.textBaseline = "middle";
-  context.fillStyle = color;
-  context.fillText(text, 0, 0);
-  context.restore();
-}
-
-function drawLine({ context }, points, color, { width = 1, dash = [] } = {}) {
-  context.save();
-  context.strokeStyle = color;
-  context.lineWidth = width;
-  context.setLineDash(dash);
-  context.beginPath();
-  points.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
-  context.stroke();
-  context.restore();
-}
-
-function drawXAxis(plot, ticks, label) {
-  const { colors, left, right, bottom } = plot;
-  drawLine(plot, [[left, bottom], [right, bottom]], colors.axis);
-  for (const { x, label: text } of ticks) {
-    drawLine(plot, [[x, bottom], [x, bottom + 4]], colors.axis);
-    drawText(plot, text, x, bottom + 13, "center", colors.text);
-  }
-  drawText(plot, label, (left + right) / 2, bottom + 31, "center", colors.text);
-}
-
-/** A vertical axis: on the left of the plot, or at `x` with its labels on the right. */
-function drawYAxis(plot, ticks, label, { x = plot.left, side = -1, color = plot.colors.text } = {}) {
-  const { colors, top, bottom } = plot;
-  drawLine(plot, [[x, top], [x, bottom]], colors.axis);
-  let widest = 0;
-  for (const { y, label: text } of ticks) {
-    drawLine(plot, [[x, y], [x + 4 * side, y]], colors.axis);
-    drawText(plot, text, x + 7 * side, y, side < 0 ? "right" : "left", color);
-    widest = Math.max(widest, plot.context.measureText(text).width);
-  }
-  const offset = Math.min(widest + 16, plot.left - 8); // never off the canvas
-  drawText(plot, label, x + offset * side, (top + bottom) / 2, "center", color, -Math.PI / 2);
-}
+export const mapColor = (fraction) => blend(COLOR_MAP, fraction);
 
 /** The action axis: a little wider than the limits, so that no stem lies on the frame. */
 const actionRange = ([low, high]) => [low - 0.03 * (high - low), high + 0.03 * (high - low)];
-
-const tickCount = (length, spacing) => Math.max(2, Math.floor(length / spacing));
 
 function actionTicks(plot, [low, high]) {
   return niceTicks(low, high, tickCount(plot.width, 56)).map((tick) => ({ ...tick, x: plot.x(tick.value) }));
@@ -392,7 +274,7 @@ function drawLaw(canvas, colors, { law, plain, exact, limits, actionLabel, curve
 function drawMap(canvas, colors, { values, nx, ny, xValues, yValues, labels, limits, xIndex, yIndex }) {
   const plot = startPlot(canvas, colors, [-0.5, nx - 0.5], [-0.5, ny - 0.5], 84);
   if (!plot) return null;
-  const { context, left, top, width, height, right } = plot;
+  const { context, left, top, width, height } = plot;
   const [low, high] = limits;
 
   const image = document.createElement("canvas");
@@ -407,21 +289,8 @@ function drawMap(canvas, colors, { values, nx, ny, xValues, yValues, labels, lim
   context.imageSmoothingEnabled = false;
   context.drawImage(image, left, top, width, height);
 
-  for (const [color, lineWidth] of [["#fff", 5], ["#000", 2]]) {
-    context.strokeStyle = color;
-    context.lineWidth = lineWidth;
-    context.strokeRect(plot.x(xIndex) - 5, plot.y(yIndex) - 5, 10, 10);
-  }
-
-  const bar = right + 12, barWidth = 12;
-  for (let y = 0; y < height; y++) {
-    context.fillStyle = `rgb(${mapColor(1 - y / (height - 1))})`;
-    context.fillRect(bar, top + y, barWidth, 1);
-  }
-  const barTicks = niceTicks(low, high, 5).map((tick) => ({
-    ...tick, y: top + height - ((tick.value - low) / (high - low)) * height,
-  }));
-  drawYAxis(plot, barTicks, labels.action, { x: bar + barWidth, side: 1 });
+  drawMarker(plot, plot.x(xIndex), plot.y(yIndex));
+  drawColorBar(plot, mapColor, limits, labels.action);
 
   const stateTicks = (axis, count, place) =>
     niceTicks(axis[0], axis[axis.length - 1] > axis[0] ? axis[axis.length - 1] : axis[0] + 1, count)
@@ -432,7 +301,7 @@ function drawMap(canvas, colors, { values, nx, ny, xValues, yValues, labels, lim
   return plot;
 }
 
-// ---- 6. The widget ---------------------------------------------------------------------------------------------
+// ---- 4. The widget ---------------------------------------------------------------------------------------------
 
 const MAP_MODES = {
   mean: "Mean action E[a | s]",
@@ -440,93 +309,13 @@ const MAP_MODES = {
   sampled: "One sampled action",
 };
 
-/* Own colours on an own background: legible on any host's card, in light and in dark. */
-const STYLE = `
-html[data-theme="dark"] .bd-content div.cell_output .text_html:has(> .sfbc-static-widget) {
-  background: transparent !important; padding: 0; /* the book's theme puts HTML outputs on a light card */
-}
-.sfbc-explorer {
-  --text: #1f2328; --muted: #656d76; --axis: #8c959f; --back: #ffffff; --edge: #c9d1d9; --focus: #0b62b8;
-  --law: #0b62b8; --law-fill: #8ab8e6; --best: #b3261e; --q: #1a7f37; --exact: #a34a00;
-  box-sizing: border-box; width: 100%; max-width: 860px; margin: 4px 0 12px; padding: 12px; border: 1px solid var(--edge);
-  border-radius: 6px; color: var(--text); background: var(--back); font: 14px/1.5 system-ui, sans-serif;
-}
-.sfbc-explorer[data-dark="true"] {
-  --text: #e6edf3; --muted: #9aa4af; --axis: #7d8590; --back: #16191f; --edge: #3d444d; --focus: #7cb7f5;
-  --law: #5fa8f5; --law-fill: #2f6299; --best: #ff8f80; --q: #6fd08c; --exact: #ffb066;
-}
-.sfbc-explorer *, .sfbc-explorer *::before { box-sizing: border-box; }
-.sfbc-explorer p { margin: 0 0 8px; color: inherit; font-size: inherit; }
-.sfbc-explorer .sfbc-title { font-weight: 700; font-size: 15px; }
-.sfbc-explorer .sfbc-control { display: flex; flex-wrap: wrap; gap: 2px 14px; align-items: center; margin: 4px 0; }
-.sfbc-explorer label { flex: 0 0 190px; margin: 0; font-weight: 600; color: inherit; }
-.sfbc-explorer input[type="range"] { flex: 1 1 180px; min-width: 0; margin: 6px 0; accent-color: var(--law); }
-.sfbc-explorer select {
-  flex: 0 1 auto; max-width: 100%; padding: 3px 6px; font: inherit; color: inherit; background: var(--back);
-  border: 1px solid var(--axis); border-radius: 4px;
-}
-.sfbc-explorer .sfbc-value { flex: 0 0 56px; text-align: right; font-variant-numeric: tabular-nums; }
-.sfbc-explorer .sfbc-plots { display: flex; flex-wrap: wrap; gap: 12px 20px; margin: 10px 0 8px; }
-.sfbc-explorer .sfbc-plot { flex: 1 1 310px; min-width: 0; }
-.sfbc-explorer .sfbc-caption { font-weight: 600; }
-.sfbc-explorer canvas { display: block; width: 100%; height: ${PLOT_HEIGHT}px; border-radius: 4px; }
-.sfbc-explorer canvas[tabindex] { cursor: crosshair; }
-.sfbc-explorer :is(canvas, input, select):focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
-.sfbc-explorer ul { display: flex; flex-wrap: wrap; gap: 0 14px; margin: 4px 0 0; padding: 0; font-size: 13px; }
-.sfbc-explorer li { display: flex; align-items: center; gap: 6px; margin: 0; padding: 0; list-style: none; }
-.sfbc-explorer li::before { content: ""; flex: none; width: 18px; border-top: 3px solid var(--mark); }
-.sfbc-explorer li[data-mark="dash"]::before { border-top-style: dashed; border-top-width: 2px; }
-.sfbc-explorer li[data-mark="fill"]::before { height: 11px; border: 0; background: var(--mark); }
-.sfbc-explorer li[data-mark="dot"]::before { width: 7px; height: 7px; border: 0; border-radius: 50%; background: var(--mark); }
-.sfbc-explorer li[data-mark="tick"]::before { width: 2px; height: 8px; border: 0; background: var(--mark); }
-.sfbc-explorer .sfbc-summary { margin: 0; font-variant-numeric: tabular-nums; }
-`;
-
-/** A new element with properties, attributes (where the name holds a dash or is "role"/"for") and children. */
-function element(tag, properties = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (/-|^(role|for|tabindex)$/.test(name)) node.setAttribute(name, value);
-    else node[name] = value;
-  }
-  node.append(...children);
-  return node;
-}
-
-/** A list that says what the marks of a plot mean: [mark, colour variable, text]. */
-function legend(...items) {
-  return element("ul", {}, ...items.map(([mark, color, text]) => {
-    const item = element("li", { "data-mark": mark }, text);
-    item.style.setProperty("--mark", `var(--${color})`);
-    return item;
-  }));
-}
-
-/** Does the page around the widget show its dark theme? The book, JupyterLab, Colab and VS Code each say it in a way. */
-function pageIsDark() {
-  const { dataset: { theme }, classList } = document.documentElement, body = document.body;
-  const stated = theme ?? document.documentElement.getAttribute("theme");
-  if (body.dataset.jpThemeLight) return body.dataset.jpThemeLight === "false";
-  if (stated === "dark" || stated === "light") return stated === "dark";
-  if (body.classList.contains("vscode-dark") || classList.contains("dark")) return true;
-  if (body.classList.contains("vscode-light")) return false;
-  return window.matchMedia("(prefers-color-scheme: dark)").matches;
-}
-
 /** The controls, plots and text of one widget, as elements that `mount` fills and listens to. */
 function buildPage(data, counts) {
   const prefix = `sfbc-explorer-${Math.random().toString(36).slice(2)}`; // several modules share one page
   const isMap = data.layout === "map";
-  const slider = (name, max) => element("input", { id: `${prefix}-${name}`, type: "range", min: 0, max, step: 1 });
-  const control = (text, input, ...rest) =>
-    element("div", { className: "sfbc-control" }, element("label", { for: input.id }, text), input, ...rest);
-
-  const alpha = slider("alpha", ALPHA_POSITIONS), count = slider("count", counts.length - 1);
-  // Hidden from screen readers, which hear the same from aria-valuetext; an <output> would be announced once more.
-  const value = () => element("span", { className: "sfbc-value", "aria-hidden": "true" });
-  const alphaText = value(), countText = value();
-  const mode = element("select", { id: `${prefix}-mode` },
-    ...Object.entries(MAP_MODES).map(([value, text]) => element("option", { value }, text)));
+  const alpha = labelledSlider(`${prefix}-alpha`, "Inverse temperature α", ALPHA_POSITIONS);
+  const count = labelledSlider(`${prefix}-count`, "Candidates M", counts.length - 1);
+  const mode = labelledSelect(`${prefix}-mode`, "The map shows", MAP_MODES);
   const left = element("canvas"), right = element("canvas", { role: "img" });
   const leftCaption = element("div", { className: "sfbc-caption" });
   const rightCaption = element("div", { className: "sfbc-caption" });
@@ -546,29 +335,22 @@ function buildPage(data, counts) {
     ["dash", "muted", data.curves.density ? "behavior density μ" : "candidates, unweighted"],
     ...(data.curves.q ? [["line", "exact", "exact policy π ∝ μ exp(αQ)"]] : []),
   );
-  if (isMap) {
-    // The arrow keys belong to the map: "application" tells a screen reader to pass them on.
-    left.setAttribute("role", "application");
-    left.setAttribute("aria-describedby", hint.id);
-    left.tabIndex = 0;
-  } else {
-    left.setAttribute("role", "img");
-  }
+  if (!isMap) left.setAttribute("role", "img");
 
   const plot = (...children) => element("div", { className: "sfbc-plot" }, ...children);
   const root = element("section",
     { className: "sfbc-explorer", role: "group", "aria-labelledby": `${prefix}-title`, "data-lm-suppress-shortcuts": "true" },
     element("style", {}, STYLE),
     element("p", { id: `${prefix}-title`, className: "sfbc-title" }, data.title),
-    control("Inverse temperature α", alpha, alphaText),
-    control("Candidates M", count, countText),
-    ...(isMap ? [control("The map shows", mode)] : []),
+    alpha.row,
+    count.row,
+    ...(isMap ? [mode.row] : []),
     element("div", { className: "sfbc-plots" },
       plot(leftCaption, left, isMap ? hint : candidateLegend),
       plot(rightCaption, right, isMap ? candidateLegend : lawLegend)),
     summary,
   );
-  return { root, alpha, alphaText, count, countText, mode, left, right, leftCaption, rightCaption, summary };
+  return { root, alpha, count, mode: mode.input, left, right, leftCaption, rightCaption, summary, hint };
 }
 
 /**
@@ -587,7 +369,7 @@ export function mount(host, data, initial, onChange) {
   const counts = candidateCounts(total), alphaRange = [data.smallest_alpha, data.max_alpha];
   const state = { ...initial };
   const page = buildPage(data, counts);
-  let scheduled = 0, mapPlot = null;
+  let mapPlot = null;
 
   /** The first `count` candidates of a state, as views. */
   const candidates = (stateIndex, count) => {
@@ -596,14 +378,7 @@ export function mount(host, data, initial, onChange) {
   };
 
   function draw() {
-    scheduled = 0;
-    page.root.dataset.dark = String(pageIsDark());
-    const computed = getComputedStyle(page.root);
-    const color = (name) => computed.getPropertyValue(`--${name}`).trim();
-    const colors = {
-      text: color("text"), muted: color("muted"), axis: color("axis"), law: color("law"), lawFill: color("law-fill"),
-      best: color("best"), q: color("q"), exact: color("exact"),
-    };
+    const colors = themeColors(page.root);
     const { alpha, num_candidates: used, x_index: xIndex, y_index: yIndex } = state;
     const stateIndex = yIndex * nx + xIndex;
     const [actions, q] = candidates(stateIndex, used), [everyAction, everyQ] = candidates(stateIndex, total);
@@ -647,17 +422,17 @@ export function mount(host, data, initial, onChange) {
     });
   }
 
-  const redraw = () => { scheduled ||= requestAnimationFrame(draw); };
+  const { redraw, stop } = followPage(page.root, draw);
 
   function update(patch) {
     Object.assign(state, patch);
     const alphaText = formatNumber(state.alpha);
-    page.alpha.value = alphaToPos(state.alpha, ...alphaRange);
-    page.alpha.setAttribute("aria-valuetext", `alpha ${alphaText}`);
-    page.alphaText.textContent = alphaText;
-    page.count.value = countToPos(counts, state.num_candidates);
-    page.count.setAttribute("aria-valuetext", `${state.num_candidates} of ${total} candidates`);
-    page.countText.textContent = state.num_candidates;
+    page.alpha.input.value = alphaToPos(state.alpha, ...alphaRange);
+    page.alpha.input.setAttribute("aria-valuetext", `alpha ${alphaText}`);
+    page.alpha.value.textContent = alphaText;
+    page.count.input.value = countToPos(counts, state.num_candidates);
+    page.count.input.setAttribute("aria-valuetext", `${state.num_candidates} of ${total} candidates`);
+    page.count.value.textContent = state.num_candidates;
     page.mode.value = state.map_mode;
     redraw();
   }
@@ -667,84 +442,20 @@ export function mount(host, data, initial, onChange) {
     onChange?.({ ...state });
   }
 
-  /** Choose a state, clipped to the grid. */
-  function choose(xIndex, yIndex) {
-    const clip = (index, size) => Math.min(size - 1, Math.max(0, index));
-    changedByReader({ x_index: clip(xIndex, nx), y_index: clip(yIndex, ny) });
-  }
-
-  page.alpha.addEventListener("input", () => changedByReader({ alpha: posToAlpha(Number(page.alpha.value), ...alphaRange) }));
-  page.count.addEventListener("input", () => changedByReader({ num_candidates: counts[Number(page.count.value)] }));
+  page.alpha.input.addEventListener("input",
+    () => changedByReader({ alpha: posToAlpha(Number(page.alpha.input.value), ...alphaRange) }));
+  page.count.input.addEventListener("input",
+    () => changedByReader({ num_candidates: counts[Number(page.count.input.value)] }));
   page.mode.addEventListener("change", () => changedByReader({ map_mode: page.mode.value }));
   if (isMap) {
-    page.left.addEventListener("click", (event) => {
-      if (!mapPlot) return;
-      const box = page.left.getBoundingClientRect();
-      const x = Math.round(mapPlot.xAt(event.clientX - box.left)), y = Math.round(mapPlot.yAt(event.clientY - box.top));
-      if (x >= 0 && x < nx && y >= 0 && y < ny) choose(x, y);
-    });
-    page.left.addEventListener("keydown", (event) => {
-      const { x_index: x, y_index: y } = state;
-      const target = {
-        ArrowLeft: [x - 1, y], ArrowRight: [x + 1, y], ArrowUp: [x, y + 1], ArrowDown: [x, y - 1],
-        Home: [0, y], End: [nx - 1, y], PageUp: [x, ny - 1], PageDown: [x, 0],
-      }[event.key];
-      if (!target || event.ctrlKey || event.altKey || event.metaKey) return;
-      event.preventDefault(); // or the page scrolls
-      choose(...target);
-    });
+    makeNavigable(page.left, page.hint, nx, ny, () => mapPlot, () => [state.x_index, state.y_index],
+      (x, y) => changedByReader({ x_index: x, y_index: y }));
   }
-  // JupyterLab and some book themes listen for these keys on the whole page: keep them in the widget.
-  page.root.addEventListener("keydown", (event) => {
-    if (/^(Arrow|Home|End|Page)/.test(event.key)) event.stopPropagation();
-  });
-
-  const themeWatch = new MutationObserver(redraw);
-  for (const node of [document.documentElement, document.body]) {
-    themeWatch.observe(node, { attributes: true, attributeFilter: ["data-theme", "theme", "class", "data-jp-theme-light"] });
-  }
-  const preference = window.matchMedia("(prefers-color-scheme: dark)");
-  preference.addEventListener("change", redraw);
-  const sizeWatch = new ResizeObserver(redraw);
-  sizeWatch.observe(page.root);
 
   host.replaceChildren(page.root); // only now: had anything above failed, the still picture would have stayed
   update({});
-  return {
-    update,
-    destroy() {
-      themeWatch.disconnect();
-      sizeWatch.disconnect();
-      preference.removeEventListener("change", redraw);
-      cancelAnimationFrame(scheduled);
-      page.root.remove();
-    },
-  };
+  return { update, destroy: stop };
 }
 
-// ---- 7. The hosts ----------------------------------------------------------------------------------------------
-
-/** The static page: data and state are in a JSON script element beside the host. */
-export function mountStatic(id) {
-  const { data, state } = JSON.parse(document.getElementById(`${id}-data`).textContent);
-  return mount(document.getElementById(id), data, state);
-}
-
-const SYNCED = ["alpha", "num_candidates", "x_index", "y_index", "map_mode"];
-
-/** anywidget: the Python traits and the state follow each other. */
-function render({ model, el }) {
-  const fromModel = () => Object.fromEntries(SYNCED.map((name) => [name, model.get(name)]));
-  const explorer = mount(el, model.get("data"), fromModel(), (state) => {
-    for (const name of SYNCED) model.set(name, state[name]);
-    model.save_changes();
-  });
-  const pull = () => explorer.update(fromModel());
-  for (const name of SYNCED) model.on(`change:${name}`, pull);
-  return () => {
-    for (const name of SYNCED) model.off(`change:${name}`, pull);
-    explorer.destroy();
-  };
-}
-
+const { mountStatic, render } = hosts(mount, ["alpha", "num_candidates", "x_index", "y_index", "map_mode"]);
 export default { render };

@@ -4,46 +4,33 @@ SfBC draws M candidate actions from the behavior policy μ(·|s) and plays candi
 ``softmax(α Q(s, a_i))`` (Eq. 8). Once candidates and their values are known, everything that α and M change is
 arithmetic, so it needs no model and no Python: the browser redoes it at every move of a slider.
 
-The widget therefore has one JavaScript module (``explorer.js``) and two hosts:
-
-* **a live kernel**: an ``anywidget``, whose traits follow the sliders and can be set from Python;
-* **a static page**: the same module, the data and a picture for readers without JavaScript, inlined as ``text/html``.
-
 Arrays travel as 16-bit codes, scaled for each state by itself: the softmax sees differences of Q *within* a state,
 and these can be far smaller than the differences between states.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
 import io
-import itertools
-import json
-from pathlib import Path
 from typing import Any
 
-import anywidget
 import numpy as np
 import torch
 import traitlets
 from jaxtyping import Float, Num
 
+from sfbc_core.widgets.book_widget import BookWidget, load_module
 from sfbc_core.widgets.inputs import checked_axis, checked_candidates, checked_curves, checked_limits
 from sfbc_core.widgets.numerics import candidate_weights, map_values
 from sfbc_core.widgets.packing import encode, pack_rows
 
 ArrayLike = np.ndarray | torch.Tensor
 
-MODULE_PATH = Path(__file__).with_name("explorer.js")
 MAP_MODES = ("mean", "greedy", "sampled")
 SMALLEST_ALPHA = 0.1  # the first slider position after 0
 _BLUE = "#0b62b8"
-_fragment_numbers = itertools.count(1)
 
 
-class ActionExplorer(anywidget.AnyWidget):
+class ActionExplorer(BookWidget):
     """Explore how the inverse temperature α and the number of candidates M shape the selected action.
 
     The shape of ``q`` chooses the layout:
@@ -71,9 +58,9 @@ class ActionExplorer(anywidget.AnyWidget):
         map_mode: What the map shows: ``"mean"`` action, ``"greedy"`` action (highest Q) or one ``"sampled"`` action.
     """
 
-    _esm = MODULE_PATH
+    _esm = load_module("explorer.js")
+    STATE = ("alpha", "num_candidates", "x_index", "y_index", "map_mode")
 
-    data = traitlets.Dict(help="The packed arrays and labels; fixed once made.").tag(sync=True)
     alpha = traitlets.Float(1.0).tag(sync=True)
     num_candidates = traitlets.Int(1).tag(sync=True)
     x_index = traitlets.Int(0).tag(sync=True)
@@ -205,30 +192,7 @@ class ActionExplorer(anywidget.AnyWidget):
             "effective_sample_size": float(1.0 / (weights**2).sum()),
         }
 
-    def to_html(self) -> str:
-        """A self-contained HTML fragment: picture, data and module inline; no kernel and no network.
-
-        Every call gives the fragment its own element id, so that a page may hold several.
-        """
-        return self._html_with(self.preview_png())
-
-    def _html_with(self, preview_png: bytes) -> str:
-        state = {name: getattr(self, name) for name in ("alpha", "num_candidates", "x_index", "y_index", "map_mode")}
-        # In a script element only "</script" and "<!--" are special; without "<" neither can occur.
-        payload = json.dumps({"data": self.data, "state": state}).replace("<", "\\u003c")
-        fragment_id = f"sfbc-{hashlib.sha1(payload.encode()).hexdigest()[:10]}-{next(_fragment_numbers)}"
-        picture = base64.b64encode(preview_png).decode()
-        alt = html.escape(self._preview_description())
-        return (
-            f'<div id="{fragment_id}" class="sfbc-static-widget">'
-            f'<img alt="{alt}" src="data:image/png;base64,{picture}"></div>\n'
-            f'<script type="application/json" id="{fragment_id}-data">{payload}</script>\n'
-            f'<script type="module">\n{MODULE_PATH.read_text(encoding="utf-8")}\n'
-            f'mountStatic("{fragment_id}");\n</script>'
-        )
-
     def preview_png(self) -> bytes:
-        """A still picture at the current α and M, for readers without JavaScript and for the PDF."""
         import matplotlib  # only needed here, and slow to import
         from matplotlib.figure import Figure
 
@@ -269,8 +233,7 @@ class ActionExplorer(anywidget.AnyWidget):
         axes.set(xlabel=self.data["x_label"], ylabel=self.data["y_label"])
         axes.figure.colorbar(cells, ax=axes, label=self.data["action_label"])
 
-    def _preview_description(self) -> str:
-        """Alternative text of the still picture: what is drawn, and the numbers that stand under the live figure."""
+    def preview_description(self) -> str:
         if self.data["layout"] == "map":
             what = (
                 f"map of the {self.map_mode} action over {self.data['x_label']} and {self.data['y_label']}, beside the "
@@ -295,11 +258,3 @@ class ActionExplorer(anywidget.AnyWidget):
         ny, nx, total = self._q.shape
         states = "one state" if self.data["layout"] == "policy" else f"{ny} x {nx} states"
         return f"ActionExplorer({states}, alpha={self.alpha:g}, num_candidates={self.num_candidates} of {total})"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The live widget for Jupyter, the same figure as HTML for the book, and a picture for the PDF."""
-        bundle, metadata = super()._repr_mimebundle_(**kwargs)
-        preview_png = self.preview_png()
-        bundle["text/html"] = self._html_with(preview_png)
-        bundle["image/png"] = base64.b64encode(preview_png).decode()
-        return bundle, metadata

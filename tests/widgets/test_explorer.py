@@ -11,7 +11,7 @@ import torch
 import traitlets
 
 from sfbc_core.widgets import ActionExplorer
-from sfbc_core.widgets.explorer import MODULE_PATH
+from sfbc_core.widgets.book_widget import load_module
 from sfbc_core.widgets.numerics import map_values, state_uniforms
 from sfbc_core.widgets.packing import pack_rows, unpack_rows
 
@@ -190,7 +190,7 @@ def test_fragment_loads_nothing_from_elsewhere(rng):
     html = make_map(rng).to_html()
     assert not re.search(r"https?://", html)
     assert not re.search(r"""\bsrc=["'](?!data:)""", html)
-    assert "import " not in MODULE_PATH.read_text(encoding="utf-8")
+    assert "import " not in load_module("explorer.js")
 
 
 def test_fragment_holds_the_data_and_the_state(rng):
@@ -211,7 +211,7 @@ def test_labels_cannot_end_the_script_or_the_attribute(rng):
 
 
 def test_module_can_be_inlined():
-    source = MODULE_PATH.read_text(encoding="utf-8")
+    source = load_module("explorer.js")
     assert "</script" not in source and "<!--" not in source
     assert 'className: "row"' not in source  # the book's theme lays out .row as a grid
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from sfbc_core.widgets.explorer import MODULE_PATH
+from sfbc_core.widgets.book_widget import load_module
 from sfbc_core.widgets.numerics import map_values, state_uniforms
 from sfbc_core.widgets.packing import pack_rows, unpack_rows
 
@@ -33,7 +33,7 @@ def evaluate(tmp_path_factory):
     """Evaluate a JavaScript expression of `explorer`, the module, and `given`, the values that Python passes."""
     folder = tmp_path_factory.mktemp("node")
     module = folder / "explorer.mjs"  # the ending tells Node that it is an ECMAScript module
-    module.write_text(MODULE_PATH.read_text(encoding="utf-8"), encoding="utf-8")
+    module.write_text(load_module("explorer.js"), encoding="utf-8")
     runner = folder / "runner.mjs"
     runner.write_text(RUNNER % json.dumps(module.as_uri()), encoding="utf-8")
 

@@ -1,0 +1,341 @@
+/* What the explorers share: numbers that travel, axes on a canvas, looks, and the two hosts.
+ *
+ * It has no exports of its own for the page: book_widget.py puts it in front of a widget's module, and the two are one
+ * ECMAScript module without dependencies. A widget's module defines `mount(host, data, state, onChange)`, which returns
+ * { update, destroy }, and ends with
+ *
+ *   const { mountStatic, render } = hosts(mount, ["alpha", …]);   // the names of the synchronised Python traits
+ *   export default { render };
+ *
+ * Sections: 1 unpacking, 2 numbers as text, 3 axes, 4 elements and looks, 5 the hosts.
+ */
+
+// ---- 1. Unpacking ----------------------------------------------------------------------------------------------
+
+function bytes(base64) {
+  const text = atob(base64);
+  return new DataView(Uint8Array.from(text, (character) => character.charCodeAt(0)).buffer);
+}
+
+/** Little-endian float64 numbers from base64. */
+export function unpackFloats(base64) {
+  const view = bytes(base64);
+  return Float64Array.from({ length: view.byteLength / 8 }, (_, i) => view.getFloat64(8 * i, true));
+}
+
+/** Rows of 16-bit codes back to numbers: low[row] + step[row] * code. See pack_rows in packing.py. */
+export function unpackRows(packed, columns) {
+  const low = unpackFloats(packed.low), step = unpackFloats(packed.step), codes = bytes(packed.codes);
+  return Float64Array.from({ length: codes.byteLength / 2 }, (_, i) => {
+    const row = Math.floor(i / columns);
+    return low[row] + step[row] * codes.getUint16(2 * i, true);
+  });
+}
+
+// ---- 2. Numbers as text ----------------------------------------------------------------------------------------
+
+/** A few significant digits, with a true minus sign; rounding dust is 0. */
+export function formatNumber(value, digits = 3) {
+  if (Math.abs(value) < 1e-12) return "0";
+  return String(Number(value.toPrecision(digits))).replace("-", "−");
+}
+
+/** At most about `count` round numbers that span [low, high], each with its label. */
+export function niceTicks(low, high, count) {
+  const rough = (high - low) / Math.max(1, count), power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5].find((factor) => factor * power >= rough * (1 - 1e-9)) ?? 10);
+  const decimals = Math.min(20, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
+  const ticks = [];
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) {
+    ticks.push({ value: i * step, label: (i * step).toFixed(decimals).replace(/^-(?=[0.]*$)/, "").replace("-", "−") });
+  }
+  return ticks;
+}
+
+// ---- 3. Axes ---------------------------------------------------------------------------------------------------
+
+const PLOT_HEIGHT = 270; // CSS pixels, as in STYLE
+const FONT = "12px system-ui, sans-serif";
+
+/** Clear the canvas and give it a plot area with linear axes. Returns null while the canvas has no width. */
+function startPlot(canvas, colors, [xLow, xHigh], [yLow, yHigh], marginRight) {
+  const cssWidth = canvas.clientWidth, ratio = window.devicePixelRatio || 1;
+  if (!cssWidth) return null;
+  canvas.width = Math.round(cssWidth * ratio);
+  canvas.height = Math.round(PLOT_HEIGHT * ratio);
+  const context = canvas.getContext("2d");
+  context.scale(ratio, ratio);
+  context.font = FONT;
+  const left = 66, top = 10, width = cssWidth - left - marginRight, height = PLOT_HEIGHT - top - 42;
+  return {
+    context, colors, left, top, width, height, right: left + width, bottom: top + height,
+    x: (value) => left + ((value - xLow) / (xHigh - xLow)) * width,
+    y: (value) => top + height - ((value - yLow) / (yHigh - yLow)) * height,
+    xAt: (pixel) => xLow + ((pixel - left) / width) * (xHigh - xLow),
+    yAt: (pixel) => yLow + ((top + height - pixel) / height) * (yHigh - yLow),
+  };
+}
+
+function drawText({ context }, text, x, y, align, color, rotation = 0) {
+  context.save();
+  context.translate(x, y);
+  context.rotate(rotation);
+  context.textAlign = align;
+  context.textBaseline = "middle";
+  context.fillStyle = color;
+  context.fillText(text, 0, 0);
+  context.restore();
+}
+
+function drawLine({ context }, points, color, { width = 1, dash = [] } = {}) {
+  context.save();
+  context.strokeStyle = color;
+  context.lineWidth = width;
+  context.setLineDash(dash);
+  context.beginPath();
+  points.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
+  context.stroke();
+  context.restore();
+}
+
+function drawXAxis(plot, ticks, label) {
+  const { colors, left, right, bottom } = plot;
+  drawLine(plot, [[left, bottom], [right, bottom]], colors.axis);
+  for (const { x, label: text } of ticks) {
+    drawLine(plot, [[x, bottom], [x, bottom + 4]], colors.axis);
+    drawText(plot, text, x, bottom + 13, "center", colors.text);
+  }
+  drawText(plot, label, (left + right) / 2, bottom + 31, "center", colors.text);
+}
+
+/** A vertical axis: on the left of the plot, or at `x` with its labels on the right. */
+function drawYAxis(plot, ticks, label, { x = plot.left, side = -1, color = plot.colors.text } = {}) {
+  const { colors, top, bottom } = plot;
+  drawLine(plot, [[x, top], [x, bottom]], colors.axis);
+  let widest = 0;
+  for (const { y, label: text } of ticks) {
+    drawLine(plot, [[x, y], [x + 4 * side, y]], colors.axis);
+    drawText(plot, text, x + 7 * side, y, side < 0 ? "right" : "left", color);
+    widest = Math.max(widest, plot.context.measureText(text).width);
+  }
+  const offset = Math.min(widest + 16, plot.left - 8); // never off the canvas
+  drawText(plot, label, x + offset * side, (top + bottom) / 2, "center", color, -Math.PI / 2);
+}
+
+const tickCount = (length, spacing) => Math.max(2, Math.floor(length / spacing));
+
+
+/** The bar that explains the colours of a map, beside the plot; `color` maps a fraction to [red, green, blue]. */
+function drawColorBar(plot, color, [low, high], label) {
+  const { context, top, height, right } = plot, left = right + 12, width = 12;
+  for (let y = 0; y < height; y++) {
+    context.fillStyle = `rgb(${color(1 - y / (height - 1))})`;
+    context.fillRect(left, top + y, width, 1);
+  }
+  const ticks = niceTicks(low, high, 5).map((tick) => ({ ...tick, y: top + height - ((tick.value - low) / (high - low)) * height }));
+  drawYAxis(plot, ticks, label, { x: left + width, side: 1 });
+}
+
+/** Mark a place on a map, visible on any colour. */
+function drawMarker({ context }, x, y, halfSize = 5) {
+  for (const [color, lineWidth] of [["#fff", 5], ["#000", 2]]) {
+    context.strokeStyle = color;
+    context.lineWidth = lineWidth;
+    context.strokeRect(x - halfSize, y - halfSize, 2 * halfSize, 2 * halfSize);
+  }
+}
+
+/** A colour between the colours of a list, as [red, green, blue]; fraction in [0, 1]. */
+function blend(palette, fraction) {
+  const position = Math.min(1, Math.max(0, fraction)) * (palette.length - 1);
+  const i = Math.min(palette.length - 2, Math.floor(position));
+  return palette[i].map((channel, k) => Math.round(channel + (position - i) * (palette[i + 1][k] - channel)));
+}
+
+// ---- 4. Elements and looks -------------------------------------------------------------------------------------
+
+/* Own colours on an own background: legible on any host's card, in light and in dark. */
+const STYLE = `
+html[data-theme="dark"] .bd-content div.cell_output .text_html:has(> .sfbc-static-widget) {
+  background: transparent !important; padding: 0; /* the book's theme puts HTML outputs on a light card */
+}
+.sfbc-explorer {
+  --text: #1f2328; --muted: #656d76; --axis: #8c959f; --back: #ffffff; --edge: #c9d1d9; --focus: #0b62b8;
+  --law: #0b62b8; --law-fill: #8ab8e6; --best: #b3261e; --q: #1a7f37; --exact: #a34a00;
+  box-sizing: border-box; width: 100%; max-width: 860px; margin: 4px 0 12px; padding: 12px; border: 1px solid var(--edge);
+  border-radius: 6px; color: var(--text); background: var(--back); font: 14px/1.5 system-ui, sans-serif;
+}
+.sfbc-explorer[data-dark="true"] {
+  --text: #e6edf3; --muted: #9aa4af; --axis: #7d8590; --back: #16191f; --edge: #3d444d; --focus: #7cb7f5;
+  --law: #5fa8f5; --law-fill: #2f6299; --best: #ff8f80; --q: #6fd08c; --exact: #ffb066;
+}
+.sfbc-explorer *, .sfbc-explorer *::before { box-sizing: border-box; }
+.sfbc-explorer p { margin: 0 0 8px; color: inherit; font-size: inherit; }
+.sfbc-explorer .sfbc-title { font-weight: 700; font-size: 15px; }
+.sfbc-explorer .sfbc-control { display: flex; flex-wrap: wrap; gap: 2px 14px; align-items: center; margin: 4px 0; }
+.sfbc-explorer label { flex: 0 0 190px; margin: 0; font-weight: 600; color: inherit; }
+.sfbc-explorer input[type="range"] { flex: 1 1 180px; min-width: 0; margin: 6px 0; accent-color: var(--law); }
+.sfbc-explorer select {
+  flex: 0 1 auto; max-width: 100%; padding: 3px 6px; font: inherit; color: inherit; background: var(--back);
+  border: 1px solid var(--axis); border-radius: 4px;
+}
+.sfbc-explorer .sfbc-value { flex: 0 0 56px; text-align: right; font-variant-numeric: tabular-nums; }
+.sfbc-explorer .sfbc-plots { display: flex; flex-wrap: wrap; gap: 12px 20px; margin: 10px 0 8px; }
+.sfbc-explorer .sfbc-plot { flex: 1 1 310px; min-width: 0; }
+.sfbc-explorer .sfbc-caption { font-weight: 600; }
+.sfbc-explorer canvas { display: block; width: 100%; height: ${PLOT_HEIGHT}px; border-radius: 4px; }
+.sfbc-explorer canvas[tabindex] { cursor: crosshair; }
+.sfbc-explorer :is(canvas, input, select):focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
+.sfbc-explorer ul { display: flex; flex-wrap: wrap; gap: 0 14px; margin: 4px 0 0; padding: 0; font-size: 13px; }
+.sfbc-explorer li { display: flex; align-items: center; gap: 6px; margin: 0; padding: 0; list-style: none; }
+.sfbc-explorer li::before { content: ""; flex: none; width: 18px; border-top: 3px solid var(--mark); }
+.sfbc-explorer li[data-mark="dash"]::before { border-top-style: dashed; border-top-width: 2px; }
+.sfbc-explorer li[data-mark="fill"]::before { height: 11px; border: 0; background: var(--mark); }
+.sfbc-explorer li[data-mark="dot"]::before { width: 7px; height: 7px; border: 0; border-radius: 50%; background: var(--mark); }
+.sfbc-explorer li[data-mark="tick"]::before { width: 2px; height: 8px; border: 0; background: var(--mark); }
+.sfbc-explorer .sfbc-summary { margin: 0; font-variant-numeric: tabular-nums; }
+`;
+
+/** A new element with properties, attributes (where the name holds a dash or is "role"/"for") and children. */
+function element(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (/-|^(role|for|tabindex)$/.test(name)) node.setAttribute(name, value);
+    else node[name] = value;
+  }
+  node.append(...children);
+  return node;
+}
+
+/** A list that says what the marks of a plot mean: [mark, colour variable, text]. */
+function legend(...items) {
+  return element("ul", {}, ...items.map(([mark, color, text]) => {
+    const item = element("li", { "data-mark": mark }, text);
+    item.style.setProperty("--mark", `var(--${color})`);
+    return item;
+  }));
+}
+
+/** Does the page around the widget show its dark theme? The book, JupyterLab, Colab and VS Code each say it in a way. */
+function pageIsDark() {
+  const { dataset: { theme }, classList } = document.documentElement, body = document.body;
+  const stated = theme ?? document.documentElement.getAttribute("theme");
+  if (body.dataset.jpThemeLight) return body.dataset.jpThemeLight === "false";
+  if (stated === "dark" || stated === "light") return stated === "dark";
+  if (body.classList.contains("vscode-dark") || classList.contains("dark")) return true;
+  if (body.classList.contains("vscode-light")) return false;
+  return window.matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+/** The colours of STYLE as they are in the page's theme; --law-fill is lawFill. */
+function themeColors(root) {
+  root.dataset.dark = String(pageIsDark());
+  const computed = getComputedStyle(root);
+  const names = ["text", "muted", "axis", "back", "law", "law-fill", "best", "q", "exact"];
+  return Object.fromEntries(names.map((name) =>
+    [name.replace(/-(\w)/, (_, letter) => letter.toUpperCase()), computed.getPropertyValue(`--${name}`).trim()]));
+}
+
+/** A slider with its label and the place where its value is shown. */
+function labelledSlider(id, text, max) {
+  const input = element("input", { id, type: "range", min: 0, max, step: 1 });
+  // Hidden from screen readers, which hear the same from aria-valuetext; an <output> would be announced once more.
+  const value = element("span", { className: "sfbc-value", "aria-hidden": "true" });
+  const row = element("div", { className: "sfbc-control" }, element("label", { for: id }, text), input, value);
+  return { row, input, value };
+}
+
+/** A drop-down with its label; `options` maps values to texts. */
+function labelledSelect(id, text, options) {
+  const input = element("select", { id },
+    ...Object.entries(options).map(([value, shown]) => element("option", { value }, shown)));
+  return { row: element("div", { className: "sfbc-control" }, element("label", { for: id }, text), input), input };
+}
+
+/**
+ * Let the reader choose a cell of a map of nx by ny cells, x to the right and y upwards, by a click or with the keys.
+ * @param {function} plotOf Returns the plot that was drawn last, whose coordinates are cells, or null.
+ * @param {function} position Returns the chosen cell as [x, y].
+ * @param {function} choose Called with a cell within the map.
+ */
+function makeNavigable(canvas, hint, nx, ny, plotOf, position, choose) {
+  canvas.setAttribute("role", "application"); // the arrow keys belong to the map: a screen reader passes them on
+  canvas.setAttribute("aria-describedby", hint.id);
+  canvas.tabIndex = 0;
+  canvas.addEventListener("click", (event) => {
+    const plot = plotOf(), box = canvas.getBoundingClientRect();
+    if (!plot) return;
+    const x = Math.round(plot.xAt(event.clientX - box.left)), y = Math.round(plot.yAt(event.clientY - box.top));
+    if (x >= 0 && x < nx && y >= 0 && y < ny) choose(x, y);
+  });
+  canvas.addEventListener("keydown", (event) => {
+    const [x, y] = position();
+    const target = {
+      ArrowLeft: [x - 1, y], ArrowRight: [x + 1, y], ArrowUp: [x, y + 1], ArrowDown: [x, y - 1],
+      Home: [0, y], End: [nx - 1, y], PageUp: [x, ny - 1], PageDown: [x, 0],
+    }[event.key];
+    if (!target || event.ctrlKey || event.altKey || event.metaKey) return;
+    event.preventDefault(); // or the page scrolls
+    const clip = (index, size) => Math.min(size - 1, Math.max(0, index));
+    choose(clip(target[0], nx), clip(target[1], ny));
+  });
+}
+
+/** Draw again, once a frame at most, and when the theme or the size changes; keep the widget's keys in the widget. */
+function followPage(root, draw) {
+  let scheduled = 0;
+  const redraw = () => {
+    scheduled ||= requestAnimationFrame(() => {
+      scheduled = 0;
+      draw();
+    });
+  };
+  // JupyterLab and some book themes listen for these keys on the whole page.
+  root.addEventListener("keydown", (event) => {
+    if (/^(Arrow|Home|End|Page)/.test(event.key)) event.stopPropagation();
+  });
+  const themeWatch = new MutationObserver(redraw);
+  for (const node of [document.documentElement, document.body]) {
+    themeWatch.observe(node, { attributes: true, attributeFilter: ["data-theme", "theme", "class", "data-jp-theme-light"] });
+  }
+  const preference = window.matchMedia("(prefers-color-scheme: dark)");
+  preference.addEventListener("change", redraw);
+  const sizeWatch = new ResizeObserver(redraw);
+  sizeWatch.observe(root);
+  const stop = () => {
+    themeWatch.disconnect();
+    sizeWatch.disconnect();
+    preference.removeEventListener("change", redraw);
+    cancelAnimationFrame(scheduled);
+    root.remove();
+  };
+  return { redraw, stop };
+}
+
+// ---- 5. The hosts ----------------------------------------------------------------------------------------------
+
+/** The two ways in which a widget gets onto a page. */
+function hosts(mount, synced) {
+  /** The static page: data and state are in a JSON script element beside the host. */
+  function mountStatic(id) {
+    const { data, state } = JSON.parse(document.getElementById(`${id}-data`).textContent);
+    return mount(document.getElementById(id), data, state);
+  }
+
+  /** anywidget: the Python traits and the state follow each other. */
+  function render({ model, el }) {
+    const fromModel = () => Object.fromEntries(synced.map((name) => [name, model.get(name)]));
+    const explorer = mount(el, model.get("data"), fromModel(), (state) => {
+      for (const name of synced) model.set(name, state[name]);
+      model.save_changes();
+    });
+    const pull = () => explorer.update(fromModel());
+    for (const name of synced) model.on(`change:${name}`, pull);
+    return () => {
+      for (const name of synced) model.off(`change:${name}`, pull);
+      explorer.destroy();
+    };
+  }
+  return { mountStatic, render };
+}
+
