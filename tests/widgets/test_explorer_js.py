@@ -2,49 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 
-from sfbc_core.widgets.book_widget import load_module
 from sfbc_core.widgets.numerics import map_values, state_uniforms
 from sfbc_core.widgets.packing import pack_rows, unpack_rows
 
-NODE = shutil.which("node")
-pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
-
-RUNNER = """
-import * as explorer from %s;
-import { readFileSync } from "node:fs";
-const given = JSON.parse(readFileSync(0, "utf8"));
-const evaluate = new Function("explorer", "given", "return " + given.expression);
-const plain = (key, value) => (ArrayBuffer.isView(value) ? Array.from(value) : value);
-console.log(JSON.stringify(evaluate(explorer, given.values), plain));
-"""
-
 
 @pytest.fixture(scope="module")
-def evaluate(tmp_path_factory):
-    """Evaluate a JavaScript expression of `explorer`, the module, and `given`, the values that Python passes."""
-    folder = tmp_path_factory.mktemp("node")
-    module = folder / "explorer.mjs"  # the ending tells Node that it is an ECMAScript module
-    module.write_text(load_module("explorer.js"), encoding="utf-8")
-    runner = folder / "runner.mjs"
-    runner.write_text(RUNNER % json.dumps(module.as_uri()), encoding="utf-8")
-
-    def call(expression: str, **values: Any) -> Any:
-        listed = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
-        message = json.dumps({"expression": expression, "values": listed})
-        done = subprocess.run([NODE, str(runner)], input=message, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    return call
+def evaluate(node_module):
+    return node_module("explorer.js")
 
 
 @pytest.fixture

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -13,15 +9,6 @@ from sfbc_core.widgets import ActionExplorer
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 Page, Locator, expect = playwright_api.Page, playwright_api.Locator, playwright_api.expect
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-
-PAGE = """<!doctype html>
-<html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Explorers</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"></head>
-<body><main><h1>Explorers</h1>{fragments}</main></body></html>
-"""
 
 
 @pytest.fixture(scope="module")
@@ -43,45 +30,8 @@ def policy_explorer() -> ActionExplorer:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[playwright_api.Browser]:
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory, map_explorer, policy_explorer) -> dict[str, Path]:
-    """One page for each theme."""
-    folder = tmp_path_factory.mktemp("pages")
-    fragments = map_explorer.to_html() + policy_explorer.to_html()
-    pages = {theme: folder / f"{theme}.html" for theme in ("light", "dark")}
-    for theme, path in pages.items():
-        path.write_text(PAGE.format(theme=theme, fragments=fragments), encoding="utf-8")
-    return pages
-
-
-@pytest.fixture
-def open_page(browser, files) -> Iterator:
-    """Open the page in a theme; at the end, nothing may have failed or been fetched from elsewhere."""
-    requests, errors, contexts = [], [], []
-
-    def open_in(theme: str = "light", width: int = 1000, **options) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(files[theme].as_uri())
-        if options.get("java_script_enabled", True):
-            expect(page.locator('.sfbc-explorer[data-ready="true"]')).to_have_count(2)
-        return page
-
-    yield open_in
-    for context in contexts:
-        context.close()
-    assert not errors
-    assert all(url.startswith(("file:", "data:", "blob:")) for url in requests), requests
+def fragments(map_explorer, policy_explorer) -> list[str]:
+    return [map_explorer.to_html(), policy_explorer.to_html()]
 
 
 def pictures(explorer: Locator) -> list[str]:
