@@ -1,7 +1,7 @@
 """AntMaze: a four-legged robot has to find its way through a maze to a goal.
 
-Reward 1 and the end within 0.5 of the goal, which is drawn anew around one place of the maze for each episode; D4RL cuts an episode
-after 700 (umaze) or 1000 steps. The kind of data (play, diverse) makes no difference to the environment.
+Reward 1 and the end within 0.5 of the goal, which is drawn anew around one place of the maze for each episode; D4RL cuts an
+episode after 700 (umaze) or 1000 steps. The kind of data (play, diverse) makes no difference to the environment.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def import_d4rl() -> ModuleType:
         ImportError: a package that it needs is missing or has another version than D4RL works with.
     """
     here = f"here is Python {platform.python_version()}"
-    if missing := [name for name in PACKAGES if find_spec(name) is None]:
+    if missing := [name for name in PACKAGES if not _is_there(name)]:
         raise ImportError(f"{_WHAT_IS_NEEDED}; {here} without {', '.join(missing)}")
     try:
         return _import()
@@ -53,10 +53,20 @@ def import_d4rl() -> ModuleType:
         raise ImportError(f"{_WHAT_IS_NEEDED}; {here}, and importing d4rl fails with {error!r}") from error
 
 
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):  # of a package that is blocked, or half imported
+        return False
+
+
 def _import() -> ModuleType:
     from sfbc_core.tasks.d4rl import mujoco_stand_in
 
     mujoco_stand_in.install()
+    if "d4rl" not in sys.modules:  # an import that failed, for want of mujoco_py, has left pieces behind
+        for name in [name for name in sys.modules if name.startswith("d4rl.")]:
+            del sys.modules[name]
     # gym adds a filter of its own to the process's warnings, and the compiler warns of D4RL's source.
     with warnings.catch_warnings(), _without(_UNUSED), _environment_variable("D4RL_SUPPRESS_IMPORT_ERROR", "1"):
         warnings.simplefilter("ignore")
