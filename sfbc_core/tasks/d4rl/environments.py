@@ -23,6 +23,7 @@ class D4RLEnv(gymnasium.Env):
     here reads or moves numpy's global random state.
 
     Attributes:
+        max_episode_steps: D4RL's time limit.
         d4rl_env: the environment below all wrappers, with `sim`, `set_state` and, in mazes, the goal.
 
     Args:
@@ -42,6 +43,7 @@ class D4RLEnv(gymnasium.Env):
         self.name, self.render_mode = name, render_mode
         self._numpy_random = np.random.RandomState()
         self._env = self._make(name)
+        self.max_episode_steps: int = self._env.spec.max_episode_steps
         core = self._env.unwrapped
         while "_wrapped_env" in vars(core):  # D4RL's own kind of wrapper, through which gym does not look
             core = core._wrapped_env
