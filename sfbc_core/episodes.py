@@ -6,7 +6,7 @@ import multiprocessing
 import pickle
 import signal
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -43,7 +43,7 @@ class LocalEpisodes:
     """Episodes in this process.
 
     Args:
-        source: makes the environments, one for each episode.
+        make_env: makes the environments, one for each episode.
         seed: of the whole evaluation.
 
     Attributes:
@@ -51,8 +51,8 @@ class LocalEpisodes:
         at: one number, the episode that was touched last.
     """
 
-    def __init__(self, source: EnvironmentSource, seed: int) -> None:
-        self._source, self._seed = source, seed
+    def __init__(self, make_env: Callable[[], gymnasium.Env], seed: int) -> None:
+        self._make_env, self._seed = make_env, seed
         self._envs: dict[int, gymnasium.Env] = {}
         self.action_shape: tuple[int, ...] = ()
         self.at = np.zeros(1, dtype=np.int64)
@@ -63,7 +63,7 @@ class LocalEpisodes:
         observations = []
         for number in numbers:
             self.at[0] = number
-            env = self._envs[number] = self._source.make_env()
+            env = self._envs[number] = self._make_env()
             observations.append(env.reset(seed=episode_seed(self._seed, number))[0])
             self.action_shape = env.action_space.shape
         return np.stack(observations).astype(np.float32)
@@ -96,12 +96,20 @@ class WorkerEpisodes:
 
     Workers are spawned, not forked: a fork of a process that uses threads or a GPU can hang. Each imports the package anew,
     which takes seconds; that pays where an evaluation takes minutes.
+
+    Args:
+        source: makes the environments. Its `make_env` is sent to the workers, by cloudpickle.
+        seed: of the whole evaluation.
+        workers: their number.
+
+    Attributes:
+        action_shape: as in :class:`LocalEpisodes`.
     """
 
     def __init__(self, source: EnvironmentSource, seed: int, workers: int) -> None:
         self._name, self._seed = getattr(source, "name", type(source).__name__), seed
         context = multiprocessing.get_context("spawn")
-        recipe = cloudpickle.dumps(source)  # unlike pickle, it takes sources that were defined in a notebook
+        recipe = cloudpickle.dumps(source.make_env)  # unlike pickle, it takes what was defined in a notebook
         self._connections: list[Connection] = []
         self._processes: list[multiprocessing.process.BaseProcess] = []
         self._at = []  # shared with each worker: the episode it touched last, to be read after its death

@@ -71,7 +71,7 @@ def evaluate(
     if workers is not None and workers < 1:
         raise ValueError(f"expected at least 1 worker, or None to use this process, got {workers}")
     if workers is None:
-        place = LocalEpisodes(task, seed)
+        place = LocalEpisodes(task.make_env, seed)
     else:
         place = WorkerEpisodes(task, seed, min(workers, episodes, at_once))
     try:

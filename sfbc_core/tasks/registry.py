@@ -60,12 +60,6 @@ class Task:
     config: TaskConfig
     reference_returns: tuple[float, float]
 
-    def __reduce__(self) -> Any:
-        # Its functions may be closures, which cannot be pickled; with the name, another process makes the same task.
-        if self.name in FAMILIES:
-            return load_task, (self.name,)
-        return super().__reduce__()
-
     def normalized_score(self, return_: Any) -> Any:
         """100 · (return - low) / (high - low), for one return or an array of them."""
         low, high = self.reference_returns

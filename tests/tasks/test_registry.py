@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -77,11 +76,6 @@ def test_unknown_names_are_refused_and_the_message_lists_those_there_are():
     for name in ("hopper-random-v2", "hopper-medium-v0", "maze2d-umaze-dense-v1"):
         with pytest.raises(ValueError, match=r"unknown task .*; expected one of \['antmaze-large-diverse-v2'"):
             load_task(name)
-
-
-def test_a_task_is_pickled_by_its_name():
-    task = pickle.loads(pickle.dumps(load_task("toy-maze")))
-    assert task.name == "toy-maze" and task.make_env().reset(seed=0)[0].shape == (2,)
 
 
 @with_d4rl

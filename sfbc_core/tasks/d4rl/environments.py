@@ -70,7 +70,10 @@ class D4RLEnv(gymnasium.Env):
 
     @contextmanager
     def _own_numpy_randomness(self) -> Iterator[None]:
-        """Inside, numpy's global randomness is this environment's own: D4RL's ant mazes draw their goals from it."""
+        """Inside, numpy's global randomness is this environment's own: D4RL's ant mazes draw their goals from it.
+
+        The global state belongs to all threads: environments that are reset in several at once can disturb each other.
+        """
         outside = np.random.get_state()  # noqa: NPY002 the legacy global state is what D4RL uses
         np.random.set_state(self._numpy_random.get_state())  # noqa: NPY002
         try:
@@ -118,7 +121,8 @@ class D4RLEnv(gymnasium.Env):
 
         Raises:
             ValueError: an action of another shape, or NaN or infinite: the simulator would start over without a word.
-            MujocoException: the simulation became unstable (an exception of :mod:`~sfbc_core.tasks.d4rl.mujoco_stand_in`).
+            MujocoException: the simulation became unstable; the kitchen, which dm_control simulates, does not tell. The
+                exception is that of :mod:`sfbc_core.tasks.d4rl.mujoco_stand_in`.
         """
         action = np.asarray(action)
         if action.shape != self.action_space.shape or not np.isfinite(action).all():

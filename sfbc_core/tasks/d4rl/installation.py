@@ -47,9 +47,7 @@ def import_d4rl() -> ModuleType:
         raise ImportError(f"{_WHAT_IS_NEEDED}; {here} without {', '.join(missing)}")
     try:
         return _import()
-    except (
-        Exception
-    ) as error:  # other versions fail in many ways: AttributeError, TypeError, an exception of their own …
+    except Exception as error:  # other versions fail in ways of their own, often not with an ImportError
         raise ImportError(f"{_WHAT_IS_NEEDED}; {here}, and importing d4rl fails with {error!r}") from error
 
 

@@ -247,7 +247,7 @@ def test_many_mazes_leave_no_files_behind(tmp_path, monkeypatch):
         make_d4rl_env(name).close()
     assert not list(tmp_path.iterdir())
     if handles is not None:
-        assert len(os.listdir("/proc/self/fd")) == handles
+        assert len(os.listdir("/proc/self/fd")) <= handles
 
 
 @pytest.mark.parametrize("name", ["hopper-medium-v2", "maze2d-large-v1", "antmaze-umaze-v2", "kitchen-mixed-v0"])

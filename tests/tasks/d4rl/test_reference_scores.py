@@ -76,17 +76,19 @@ def controller_scores(name, monkeypatch, episodes, *, fresh):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["maze2d-umaze-v1", "maze2d-medium-v1", "maze2d-large-v1"])
-def test_d4rls_controller_scores_100_as_d4rl_runs_it(name, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "episodes"), [("maze2d-umaze-v1", 100), ("maze2d-medium-v1", 60), ("maze2d-large-v1", 50)]
+)
+def test_d4rls_controller_scores_100_as_d4rl_runs_it(name, episodes, monkeypatch):
     """D4RL's upper reference return is the mean of 100 episodes of one controller, which plans its way once only.
 
     From later starts it heads straight for the goal, and either arrives or is stuck at a wall: scores deviate by about 100
-    points. D4RL's mean and ours, of 100 episodes each, then have a standard error of 10 each, and three of their
-    difference are 42 points (measured: 91, 98 and 117 for the three mazes).
+    points. D4RL's mean over 100 episodes has then a standard error of 10 points itself, and ours another; the bound is three
+    standard errors of the difference. (100 episodes with this seed score 91, 98 and 117 in the three mazes.)
     """
-    scores = controller_scores(name, monkeypatch, 100, fresh=False)
-    standard_error = scores.std(ddof=1) / math.sqrt(100)
-    assert abs(scores.mean() - 100) <= 3 * math.sqrt(2) * standard_error < 60
+    scores = controller_scores(name, monkeypatch, episodes, fresh=False)
+    assert abs(scores.mean() - 100) <= 3 * scores.std(ddof=1) * math.sqrt(1 / 100 + 1 / episodes)
+    assert scores.std(ddof=1) < 150, "or the bound means nothing"
 
 
 @pytest.mark.slow
