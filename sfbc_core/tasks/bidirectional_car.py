@@ -200,9 +200,6 @@ def make_task(name: str) -> Task:
         trajectories = cached_trajectories(recipe, partial(generate, transitions, seed))
         return single_side(trajectories) if only_one_side else trajectories
 
-    def make_env(**options: Any) -> gymnasium.Env:
-        return gymnasium.make(ENV_ID, **options)
-
     # The paper states neither K nor the number of test seeds for this task: 2 as in its MuJoCo tasks, and 100.
     config = TaskConfig(planning_iterations=2, evaluation_episodes=100, trials=3)
-    return Task(name, make_env, load_trajectories, config, reference_returns=(0.0, 1.0))
+    return Task(name, partial(gymnasium.make, ENV_ID), load_trajectories, config, reference_returns=(0.0, 1.0))

@@ -16,6 +16,18 @@ FAMILIES: dict[str, str] = {
     "bidirectional-car": "sfbc_core.tasks.bidirectional_car",
     "bidirectional-car-single-side": "sfbc_core.tasks.bidirectional_car",
     "toy-maze": "sfbc_core.tasks.toy_maze",
+    # The 21 tasks of D4RL in the paper's Table 1.
+    **{
+        f"{robot}-{data}-v2": "sfbc_core.tasks.d4rl.locomotion"
+        for robot in ("halfcheetah", "hopper", "walker2d")
+        for data in ("medium-expert", "medium", "medium-replay")
+    },
+    **{
+        f"antmaze-{maze}-v2": "sfbc_core.tasks.d4rl.antmaze"
+        for maze in ("umaze", "umaze-diverse", "medium-play", "medium-diverse", "large-play", "large-diverse")
+    },
+    **{f"maze2d-{maze}-v1": "sfbc_core.tasks.d4rl.maze2d" for maze in ("umaze", "medium", "large")},
+    **{f"kitchen-{data}-v0": "sfbc_core.tasks.d4rl.kitchen" for data in ("complete", "partial", "mixed")},
 }
 
 
@@ -64,6 +76,7 @@ def load_task(name: str) -> Task:
 
     Raises:
         ValueError: no such task; the message lists those there are.
+        ImportError: a package that the task needs is missing; the message says how to install it.
     """
     if name not in FAMILIES:
         raise ValueError(f"unknown task {name!r}; expected one of {task_names()}")

@@ -1,0 +1,39 @@
+"""What the families share: a task of D4RL by its name."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+
+from sfbc_core.tasks.d4rl.environments import make_d4rl_env
+from sfbc_core.tasks.d4rl.installation import import_d4rl
+from sfbc_core.tasks.registry import Task, TaskConfig
+from sfbc_core.trajectories import Trajectories
+
+
+def d4rl_task(name: str, config: TaskConfig) -> Task:
+    """The task `name`: D4RL's environment and data set, with the reference returns that D4RL publishes for it.
+
+    Args:
+        name: D4RL's name, such as "hopper-medium-v2".
+        config: the paper's hyper-parameters for it.
+
+    Raises:
+        ImportError: D4RL is not installed.
+    """
+    infos = import_d4rl().infos
+    return Task(
+        name,
+        make_env=partial(make_d4rl_env, name),
+        load_trajectories=partial(load_trajectories, name),
+        config=config,
+        reference_returns=(float(infos.REF_MIN_SCORE[name]), float(infos.REF_MAX_SCORE[name])),
+    )
+
+
+def load_trajectories(name: str, *, folder: str | os.PathLike | None = None, download: bool = True) -> Trajectories:
+    """The data set of the task `name`; arguments as of ``load_d4rl`` in ``sfbc_core.tasks.d4rl.datasets``."""
+    # Only here: an environment can be used without reading files.
+    from sfbc_core.tasks.d4rl.datasets import load_d4rl
+
+    return load_d4rl(name, folder=folder, download=download)
