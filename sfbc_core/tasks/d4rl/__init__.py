@@ -1,0 +1,1 @@
+"""D4RL: its data sets and environments."""
