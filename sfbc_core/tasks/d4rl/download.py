@@ -55,8 +55,9 @@ def download_file(
     """Download `url` to `path`, unless `path` is there already; what an interrupted call has fetched is kept and continued.
 
     The bytes go to `path` + ".part". They are continued only if the server says that the file is still the same one
-    (If-Range with its ETag or date, and the total size). The file gets its name when it is whole and has passed all checks.
-    Processes that want the same file wait for one another; the first one downloads.
+    (If-Range with its ETag or date, and the total size). The file gets its name when it is whole and has passed all checks;
+    if the server does not announce its size, only they can tell whether it is. Processes that want the same file wait for
+    one another; the first one downloads.
 
     Args:
         size: expected size in bytes, where it is known.
@@ -177,6 +178,9 @@ def _ask(session: requests.Session, part: _Part, config: DownloadConfig) -> requ
     ):
         response.close()
         raise part.failure(f"the server answered {response.status_code} {response.reason}")
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        response.close()  # a notice with the status of a file must not cost the part that is there
+        raise part.failure("the server sent a web page instead of the file")
     return response
 
 

@@ -4,8 +4,8 @@ A flag is either a terminal (the task is over, nothing can be earned afterwards)
 the second lets planning expect something beyond, so the difference is worth as much as the rewards.
 
 Left as recorded, since published results have it so: the rewards of maze2d, which belong to the state of their own row and
-not to the next one (D4RL issue 194); the kitchen's terminals, which stand at the end of every demonstration, and its rewards,
-the number of subtasks that are complete in a state (generate_kitchen_datasets.py).
+not to the next one (D4RL issue 194); the kitchen's terminals, which stand at the end of every demonstration; and its
+rewards, the number of subtasks that are complete in a state (generate_kitchen_datasets.py).
 """
 
 from __future__ import annotations

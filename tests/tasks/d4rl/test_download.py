@@ -66,6 +66,9 @@ def server(monkeypatch):
                 self.send_header("Content-Range", f"bytes {start + shift}-{end}/{len(state.content)}")
             else:
                 self.send_response(200)
+                self.send_header(
+                    "Content-Type", "text/html; charset=utf-8" if misdeed == "page" else "application/x-hdf5"
+                )
             if state.length:
                 self.send_header("Content-Length", str(len(body)))
             if state.etag:
@@ -167,6 +170,18 @@ def test_a_file_that_changed_in_between_is_not_joined_to_the_old_part(server, tm
     assert_whole(download_file(server.url, tmp_path / "data.hdf5", sha256=DIGEST, config=QUICK))
 
 
+def test_a_web_page_instead_of_the_file_does_not_cost_the_part(server, tmp_path):
+    server.misdeeds, path = ["truncate", "404"], tmp_path / "data.hdf5"
+    with pytest.raises(DownloadError, match="404"):
+        download_file(server.url, path, config=QUICK)
+    server.misdeeds, server.ranges = ["page"], False
+    with pytest.raises(DownloadError, match="a web page instead of the file"):
+        download_file(server.url, path, config=QUICK)
+    server.ranges = True
+    assert_whole(download_file(server.url, path, sha256=DIGEST, config=QUICK))
+    assert server.requests[-1]["Range"] == f"bytes={8 * BLOCK}-"
+
+
 def test_a_range_that_does_not_continue_starts_over(server, tmp_path):
     server.misdeeds = ["truncate", "wrong range"]
     assert_whole(download_file(server.url, tmp_path / "data.hdf5", sha256=DIGEST, config=QUICK))
@@ -240,6 +255,12 @@ def start(server, path, processes):
     return started
 
 
+def end(process):
+    """Wait for it and close its pipes; its exit code."""
+    with process:
+        return process.wait(60)
+
+
 def test_a_killed_download_is_continued(server, tmp_path):
     server.pause, path = 0.1, tmp_path / "data.hdf5"
     (process,) = start(server, path, 1)
@@ -248,7 +269,7 @@ def test_a_killed_download_is_continued(server, tmp_path):
     while (not part.exists() or part.stat().st_size == 0) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.kill()
-    process.wait()
+    end(process)
     kept = part.stat().st_size
     assert 0 < kept < len(CONTENT) and not path.exists()
     server.pause = 0
@@ -258,7 +279,7 @@ def test_a_killed_download_is_continued(server, tmp_path):
 
 def test_two_processes_download_a_file_once(server, tmp_path):
     server.pause, path = 0.02, tmp_path / "data.hdf5"
-    assert [process.wait(30) for process in start(server, path, 2)] == [0, 0]
+    assert [end(process) for process in start(server, path, 2)] == [0, 0]
     assert_whole(path)
     assert len(server.requests) == 1
 
