@@ -3,7 +3,7 @@
     make benchmark
 
 The other side reads every column as a whole, as D4RL's own loader does, and converts it afterwards. Each load is a process
-of its own, whose peak Linux keeps; the sides alternate, and the median is shown. The file is one of float64, compressed, with
+of its own, whose peak Linux keeps; the sides alternate, and the median is shown. The file is of float64, compressed, with
 `next_observations`.
 """
 
