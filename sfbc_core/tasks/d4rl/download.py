@@ -57,7 +57,7 @@ def download_file(
     The bytes go to `path` + ".part". They are continued only if the server says that the file is still the same one
     (If-Range with its ETag or date, and the total size). The file gets its name when it is whole and has passed all checks;
     if the server does not announce its size, only they can tell whether it is. Processes that want the same file wait for
-    one another; the first one downloads.
+    one another, by a hidden lock file which stays in the folder; the first one downloads.
 
     Args:
         size: expected size in bytes, where it is known.

@@ -5,7 +5,8 @@ the second lets planning expect something beyond, so the difference is worth as 
 
 Left as recorded, since published results have it so: the rewards of maze2d, which belong to the state of their own row and
 not to the next one (D4RL issue 194); the kitchen's terminals, which stand at the end of every demonstration; and its
-rewards, the number of subtasks that are complete in a state (generate_kitchen_datasets.py).
+rewards, the number of subtasks that are complete in a state (generate_kitchen_datasets.py). antmaze's ant is recorded further
+when it is at the goal, a terminal in every row: each of these rows is an episode of one transition, worth its reward.
 """
 
 from __future__ import annotations
