@@ -3,10 +3,12 @@
 A flag is either a terminal (the task is over, nothing can be earned afterwards) or a timeout (the recording was cut). Only
 the second lets planning expect something beyond, so the difference is worth as much as the rewards.
 
-Left as recorded, since published results have it so: the rewards of maze2d, which belong to the state of their own row and
-not to the next one (D4RL issue 194); the terminals of the kitchen, which stand at the end of every demonstration, and its
-rewards, the number of subtasks that are complete in a state (generate_kitchen_datasets.py); and the rows of antmaze after the
-goal is reached, each a terminal and so an episode of one transition, worth its reward.
+Left as recorded, since published results have it so:
+
+- maze2d's rewards, which belong to the state of their own row and not to the next one (D4RL issue 194);
+- the kitchen's terminals, which stand at the end of every demonstration, and its rewards, the number of subtasks that are
+  complete in a state (generate_kitchen_datasets.py);
+- antmaze's rows after the goal is reached, each a terminal and so an episode of one transition, worth its reward.
 """
 
 from __future__ import annotations
