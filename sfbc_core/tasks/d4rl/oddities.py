@@ -28,9 +28,7 @@ class Rules:
 
     terminates: bool = True  # whether anything ends the task; if not, recorded terminals are no terminals
     longest_step: float | None = None  # ends are where the position jumps by more than this, not where flags are
-    time_limit: int | None = (
-        None  # transitions an episode has at most; used if nothing recorded tells where one was cut
-    )
+    time_limit: int | None = None  # transitions an episode has at most; used where nothing recorded tells of cuts
     goal_beyond: float | None = None  # a reward is wrong unless both coordinates of the position are beyond this
 
 
