@@ -14,6 +14,7 @@ ArrayLike = Tensor | np.ndarray | list | tuple
 
 # Actions recorded by float32 controllers overshoot their bounds by a few rounding errors.
 BOUND_TOLERANCE = 1e-5
+ROWS_CHECKED_AT_ONCE = 65_536
 
 
 class Trajectories:
@@ -75,10 +76,11 @@ class Trajectories:
 
     def _check_values(self) -> None:
         for name in ("observations", "actions", "rewards"):
-            finite = torch.isfinite(getattr(self, name))
-            if not finite.all():
-                first = int((~finite).reshape(len(self), -1).any(1).nonzero()[0])
-                raise ValueError(f"{name} must be finite, found NaN or infinity first at transition {first}")
+            # In blocks: the check of all rows at once would for a moment take more memory than the data.
+            for number, block in enumerate(getattr(self, name).split(ROWS_CHECKED_AT_ONCE)):
+                if not (finite := torch.isfinite(block)).all():
+                    first = int((~finite).reshape(len(block), -1).any(1).nonzero()[0]) + number * ROWS_CHECKED_AT_ONCE
+                    raise ValueError(f"{name} must be finite, found NaN or infinity first at transition {first}")
         if not self.action_low < self.action_high:
             raise ValueError(f"action_low must be below action_high, got {self.action_low} and {self.action_high}")
         low, high = float(self.actions.min()), float(self.actions.max())

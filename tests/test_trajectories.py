@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfbc_core import Trajectories
+from sfbc_core.trajectories import ROWS_CHECKED_AT_ONCE
 
 
 def columns(n: int = 4, **changes):
@@ -54,6 +55,14 @@ def test_everything_becomes_contiguous_float32_and_bool():
 def test_bad_columns_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         Trajectories(**columns(**changes))
+
+
+def test_the_first_bad_transition_is_named_also_beyond_the_first_block():
+    n = 2 * ROWS_CHECKED_AT_ONCE + 3
+    rewards = np.zeros(n)
+    rewards[[ROWS_CHECKED_AT_ONCE + 5, n - 1]] = np.nan
+    with pytest.raises(ValueError, match=f"rewards must be finite.* {ROWS_CHECKED_AT_ONCE + 5}$"):
+        Trajectories(**columns(n, rewards=rewards))
 
 
 def test_an_empty_data_set_is_refused():
