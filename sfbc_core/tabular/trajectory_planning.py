@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sfbc_core.tabular.mdp import TabularMDP, check_policy
-from sfbc_core.tabular.operators import PolicyTable, QTable, VTable
+from sfbc_core.tabular.operators import PolicyTable, QTable, VTable, backup
 
 DIGITS = 12  # values that agree to so many decimals are one atom
 
@@ -18,13 +18,13 @@ def trajectory_planning_operator(
     This is what the critic is regressed on. It is *not* Eq. 11: there the maximum is over expectations, here inside them,
     with the future of the episode known. The two agree where an episode is determined by its first state and action.
 
-    The law of R is computed backwards as a list of values and probabilities for every (s, a); equal values are merged.
-    Episodes go on until a terminal state, or for at most `horizon` steps, when V of the state reached stands in.
+    The law of max(R, V) is computed backwards, as a list of values and probabilities for every state; equal values are
+    merged. Episodes go on until a terminal state, or for at most `horizon` steps, when V of the state reached stands in.
 
     Args:
         values: V, shape (S,).
         horizon: the largest number of steps to look ahead; the result increases with it, by at most a multiple of γ^horizon.
-        max_atoms: refuse to keep more values than this for one (s, a). Sparse rewards need few; dense random ones multiply.
+        max_atoms: refuse to keep more values than this for one state. Sparse rewards need few; dense random ones multiply.
 
     Raises:
         ValueError: `behavior` does not fit, or horizon below 1.
@@ -33,42 +33,37 @@ def trajectory_planning_operator(
     check_policy(mdp, behavior, "behavior")
     if horizon < 1:
         raise ValueError(f"horizon must be at least 1, got {horizon}")
+    outcomes = [_outcomes(mdp, behavior, state) for state in range(mdp.num_states)]
     nothing = (np.zeros(1), np.ones(1))
     # What follows arrival in a state, max(R', V): at the horizon, V alone.
     following = [nothing if end else (np.array([v]), np.ones(1)) for v, end in zip(values, mdp.terminal, strict=True)]
-    for step in range(horizon):
-        returns = [[_return_law(mdp, s, a, following) for a in range(mdp.num_actions)] for s in range(mdp.num_states)]
-        largest = max(len(law[0]) for row in returns for law in row)
+    for step in range(1, horizon):
+        following = [
+            nothing if end else _planned(outcomes[s], following, mdp.discount, values[s])
+            for s, end in enumerate(mdp.terminal)
+        ]
+        largest = max(len(atoms) for atoms, _ in following)
         if largest > max_atoms:
             raise RuntimeError(f"the return of {step + 1} steps takes {largest} values, more than {max_atoms}")
-        following = [
-            nothing if mdp.terminal[s] else _planned(returns[s], behavior[s], values[s]) for s in range(mdp.num_states)
-        ]
-    return np.array([[law[0] @ law[1] for law in row] for row in returns])
+    return backup(mdp, np.array([atoms @ chances for atoms, chances in following]))
 
 
 Law = tuple[np.ndarray, np.ndarray]  # values and their probabilities, (n,) each; every law has its own n
 
 
-def _return_law(mdp: TabularMDP, state: int, action: int, following: list[Law]) -> Law:
-    """r + γ times what follows, mixed over the next states."""
-    reached = np.flatnonzero(mdp.transition[state, action])
-    return _merge(
-        [mdp.reward[state, action, s] + mdp.discount * following[s][0] for s in reached],
-        [mdp.transition[state, action, s] * following[s][1] for s in reached],
-    )
+def _outcomes(mdp: TabularMDP, behavior: PolicyTable, state: int) -> dict[tuple[int, float], float]:
+    """The probability of every next state and reward, under μ; actions that lead to the same are one."""
+    outcomes: dict[tuple[int, float], float] = {}
+    chances = behavior[state][:, None] * mdp.transition[state]
+    for action, following in np.argwhere(chances > 0).tolist():
+        key = (following, float(mdp.reward[state, action, following]))
+        outcomes[key] = outcomes.get(key, 0.0) + float(chances[action, following])
+    return outcomes
 
 
-def _planned(returns: list[Law], probabilities: np.ndarray, value: float) -> Law:
-    """max(R', V), mixed over the actions of μ."""
-    taken = np.flatnonzero(probabilities)
-    return _merge(
-        [np.maximum(returns[a][0], value) for a in taken],
-        [probabilities[a] * returns[a][1] for a in taken],
-    )
-
-
-def _merge(values: list[np.ndarray], probabilities: list[np.ndarray]) -> Law:
-    """One law of several parts, each value once."""
-    atoms, position = np.unique(np.concatenate(values).round(DIGITS), return_inverse=True)
-    return atoms, np.bincount(position, np.concatenate(probabilities), minlength=len(atoms))
+def _planned(outcomes: dict[tuple[int, float], float], following: list[Law], discount: float, value: float) -> Law:
+    """The law of max(R, V) in one state, each value once."""
+    laws = [(reward + discount * following[s][0], chance * following[s][1]) for (s, reward), chance in outcomes.items()]
+    values, chances = (np.concatenate(parts) for parts in zip(*laws, strict=True))
+    atoms, position = np.unique(np.maximum(values, value).round(DIGITS), return_inverse=True)
+    return atoms, np.bincount(position, chances, minlength=len(atoms))

@@ -20,6 +20,12 @@ export function alongAxis(table, shape, position, axis, cells, cell) {
   });
 }
 
+/** A value as it is worth showing, no finer than a 10 000th of the range: the codes are rounded too. */
+export function roundToRange(value, [low, high]) {
+  const unit = 10 ** Math.ceil(Math.log10((high - low) / 1e4));
+  return Math.round(value / unit) * unit;
+}
+
 // ---- 2. Drawing ------------------------------------------------------------------------------------------------
 
 // Matplotlib's viridis, which stays ordered in grey and for all common kinds of colour blindness.
@@ -146,8 +152,9 @@ export function mount(host, data, initial, onChange) {
       drawCurve(curve, colors, {
         data, curve: alongAxis(table, shape, position, 0, cells, cell), reference: best, index: position[0],
       });
-      text += `${data.value_label} at row ${row + 1}, column ${column + 1}: ${formatNumber(values[cell])}`;
-      text += best === null ? "." : `; ${data.reference.label}: ${formatNumber(best)}.`;
+      const shown = (value) => formatNumber(roundToRange(value, data.limits));
+      text += `${data.value_label} at row ${row + 1}, column ${column + 1}: ${shown(values[cell])}`;
+      text += best === null ? "." : `; ${data.reference.label}: ${shown(best)}.`;
     }
     curveCaption.textContent = `Row ${row + 1}, column ${column + 1}`;
     summary.textContent = text;

@@ -25,7 +25,8 @@ pytestmark = pytest.mark.book
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
-CHAPTERS = ("notebooks/05_selecting_from_candidates", "notebooks/07_bidirectional_car")
+CHAPTERS = ("notebooks/05_selecting_from_candidates", "notebooks/08_bidirectional_car")
+VALUES_CHAPTER = "notebooks/07_why_planning_works"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # Chromium in a container: no sandbox for root, and none of its own calls home, which would count as requests outside.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
@@ -135,6 +136,36 @@ def test_map_follows_the_arrow_keys_on_the_static_page(browser, site, chapter):
             expect(explorer).to_have_attribute("data-x-index", "1")
             assert changed(before, pictures(explorer))
         assert page.url == address  # the theme turns pages with the arrow keys
+
+
+def test_values_spread_on_the_static_page(browser, site):
+    assert (HTML / f"{VALUES_CHAPTER}.html").exists(), f"{VALUES_CHAPTER} is not in the book: run 'make book' first"
+    outside, errors = [], []
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
+        page.on(
+            "request", lambda request: request.url.startswith((site, "data:", "blob:")) or outside.append(request.url)
+        )
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{site}{VALUES_CHAPTER}.html")
+        explorer = page.locator(".sfbc-explorer")
+        explorer.scroll_into_view_if_needed()
+        expect(explorer).to_have_attribute("data-ready", "true")
+        for name in ("iterations K", "α", "slip"):
+            before = pictures(explorer)
+            at = explorer.get_attribute("data-position")
+            slider = explorer.get_by_role("slider", name=name, exact=True)
+            slider.press("Home")
+            slider.press("End")
+            expect(explorer).not_to_have_attribute("data-position", at)
+            assert changed(before, pictures(explorer))
+        targets = set()
+        for option in explorer.get_by_role("combobox").locator("option").all():
+            explorer.get_by_role("combobox").select_option(value=option.get_attribute("value"))
+            targets.add(pictures(explorer)[0])
+        assert len(targets) > 1
+    assert not outside, "asked other servers"
+    assert not errors, "errors on the page"
 
 
 # ---- JupyterLab ----

@@ -119,6 +119,13 @@ def test_table_rows_are_numpys(node_module):
     np.testing.assert_allclose(curve, table[:, 1, 1, 7])
 
 
+def test_values_are_shown_to_the_precision_of_their_range(node_module):
+    evaluate = node_module("value_explorer.js")
+    assert evaluate("explorer.roundToRange(0.0000153, [-1, 1])") == 0
+    assert evaluate("explorer.roundToRange(0.12349, [-1, 1])") == pytest.approx(0.123)
+    assert evaluate("explorer.roundToRange(1234.56, [0, 20000])") == pytest.approx(1230)
+
+
 # ---- in a browser ----
 
 
