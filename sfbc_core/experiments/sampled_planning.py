@@ -49,7 +49,7 @@ def sampled_plan(
         Q_1 … Q_K, shape (S, A) each; NaN where the data hold no such action.
 
     Raises:
-        ValueError: fewer than one iteration or candidate.
+        ValueError: fewer than one iteration or candidate, or a candidate that the data do not hold.
     """
     if iterations < 1 or num_candidates < 1:
         raise ValueError(f"expected iterations and num_candidates >= 1, got {iterations} and {num_candidates}")

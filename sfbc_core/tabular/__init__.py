@@ -3,6 +3,7 @@
 It imports nothing else from the package, so that it can serve as an independent check of the rest.
 """
 
+from sfbc_core.tabular.iteration import plan
 from sfbc_core.tabular.mdp import TabularMDP, optimal_q, policy_q
 from sfbc_core.tabular.operators import (
     backup,
@@ -12,13 +13,13 @@ from sfbc_core.tabular.operators import (
     expectile_operator,
     optimality_operator,
     soft_bellman_operator,
+    soft_values,
     softmax_policy,
 )
 from sfbc_core.tabular.planning import (
     PlanningResult,
     early_planning_operator,
     fixed_point,
-    plan,
     planning_operator,
     vem_operator,
 )
@@ -29,8 +30,10 @@ from sfbc_core.tabular.worlds import (
     GridWorld,
     close_terminals,
     gridworld,
+    lottery,
     random_mdp,
     random_policy,
+    stay_or_leave,
     stitching_chain,
 )
 
@@ -50,6 +53,7 @@ __all__ = [
     "expectile_operator",
     "fixed_point",
     "gridworld",
+    "lottery",
     "optimal_q",
     "optimality_operator",
     "plan",
@@ -59,7 +63,9 @@ __all__ = [
     "random_policy",
     "sample_episodes",
     "soft_bellman_operator",
+    "soft_values",
     "softmax_policy",
+    "stay_or_leave",
     "stitching_chain",
     "trajectory_planning_operator",
     "vem_operator",

@@ -43,12 +43,21 @@ def softmax_policy(behavior: PolicyTable, q: QTable, alpha: float) -> PolicyTabl
     return weights / weights.sum(1, keepdims=True)
 
 
+def soft_values(behavior: PolicyTable, q: QTable, alpha: float) -> VTable:
+    """V(s) = E_(a~π) Q(s, a) with π ∝ μ exp(αQ) (Eq. 13): between the mean under μ (α = 0) and the maximum (α = ∞).
+
+    Raises:
+        ValueError: α negative or NaN.
+    """
+    return (softmax_policy(behavior, q, alpha) * q).sum(1)
+
+
 def soft_bellman_operator(mdp: TabularMDP, behavior: PolicyTable, q: QTable, alpha: float) -> QTable:
     """T_π Q with π ∝ μ exp(αQ) made from the same Q: what one iteration of the algorithm would be without planning.
 
     Unlike T_π with a fixed π it is neither monotone nor a contraction, because the weights move with Q.
     """
-    return bellman_operator(mdp, softmax_policy(behavior, q, alpha), q)
+    return backup(mdp, soft_values(behavior, q, alpha))
 
 
 def emaq_operator(mdp: TabularMDP, behavior: PolicyTable, q: QTable, num_samples: int) -> QTable:
@@ -95,7 +104,7 @@ def expectile(values: Float[np.ndarray, "*rows n"], weights: Float[np.ndarray, "
 
 
 def expectile_operator(mdp: TabularMDP, behavior: PolicyTable, values: VTable, tau: float) -> VTable:
-    """T^τ_μ V(s), VEM's expectile operator: the τ-expectile of r + γV(s') under a ~ μ and s' ~ P (Appendix G.1).
+    """T^τ_μ V(s): the τ-expectile of r + γV(s') under a ~ μ and s' ~ P, the fixed point of VEM's update (Appendix G.1).
 
     Action and next state are drawn together, as they are in a data set: where the next state is random, a large τ prefers
     the lucky ones. In a deterministic MDP only the actions differ.

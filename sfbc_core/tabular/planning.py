@@ -15,7 +15,6 @@ from sfbc_core.tabular.operators import (
     VTable,
     bellman_operator,
     expectile_operator,
-    softmax_policy,
 )
 
 
@@ -63,8 +62,11 @@ def early_planning_operator(
 ) -> QTable:
     """max(T^π_μ Q(s, a), V(s)): the operator of the variant R_n = max(r_n + γ R_(n+1), V_n), the maximum one step early.
 
-    The plan of zero steps, "have the value of the state", is open to every action, whatever it does. It is monotone, but
-    no contraction: any large enough constant Q is a fixed point.
+    The plan of zero steps, "have the value of the state", is open to every action, whatever it does. For a fixed π it is
+    monotone, but no contraction: any large enough constant Q is a fixed point. Arguments as of :func:`planning_operator`.
+
+    Raises:
+        ValueError: a policy that does not fit.
     """
     value = (policy * q).sum(1, keepdims=True)
     return np.maximum(planning_operator(mdp, behavior, policy, q, None, tolerance).values, value)
@@ -114,28 +116,6 @@ def _maximum_over_steps(
     if max_steps is None:
         np.maximum(best, limit, out=best)
     return PlanningResult(best, steps)
-
-
-def plan(
-    mdp: TabularMDP, behavior: PolicyTable, alpha: float, iterations: int, max_steps: int | None = None
-) -> list[QTable]:
-    """The algorithm with every expectation exact: Q_1 = Q^μ, then Q_(k+1) = T^π_μ Q_k with π ∝ μ exp(αQ_k).
-
-    `max_steps=0` leaves the one-step operator T_π alone.
-
-    Returns:
-        Q_1 … Q_K, each of shape (S, A).
-
-    Raises:
-        ValueError: fewer than one iteration, or bad arguments of the parts.
-    """
-    if iterations < 1:
-        raise ValueError(f"iterations must be at least 1, got {iterations}")
-    tables = [policy_q(mdp, behavior)]  # the vanilla return of endless data
-    for _ in range(iterations - 1):
-        policy = softmax_policy(behavior, tables[-1], alpha)
-        tables.append(planning_operator(mdp, behavior, policy, tables[-1], max_steps).values)
-    return tables
 
 
 def fixed_point(

@@ -22,7 +22,7 @@ def trajectory_planning_operator(
     merged. Episodes go on until a terminal state, or for at most `horizon` steps, when V of the state reached stands in.
 
     Args:
-        values: V, shape (S,).
+        values: V, shape (S,); that of a terminal state plays no part.
         horizon: the largest number of steps to look ahead; the result increases with it, by at most a multiple of γ^horizon.
         max_atoms: refuse to keep more values than this for one state. Sparse rewards need few; dense random ones multiply.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from sfbc_core.tabular.mdp import TabularMDP
 
@@ -43,8 +43,10 @@ def random_mdp(
     return close_terminals(transition, reward, discount, terminal)
 
 
-def random_policy(rng: np.random.Generator, states: int, actions: int, *, full_support: bool = True) -> np.ndarray:
-    """Random probabilities in every state; without `full_support`, about half of the actions are never taken."""
+def random_policy(
+    rng: np.random.Generator, states: int, actions: int, *, full_support: bool = True
+) -> Float[np.ndarray, "S A"]:
+    """Random probabilities in every state, (S, A); without `full_support`, about half of the actions are never taken."""
     policy = rng.dirichlet(np.full(actions, 0.7), size=states) + 1e-3
     if not full_support:
         taken = rng.random(policy.shape) < 0.5
@@ -53,14 +55,23 @@ def random_policy(rng: np.random.Generator, states: int, actions: int, *, full_s
     return policy / policy.sum(1, keepdims=True)
 
 
-def close_terminals(transition: np.ndarray, reward: np.ndarray, discount: float, terminal: np.ndarray) -> TabularMDP:
-    """The MDP in which the terminal states are made absorbing and unpaid, whatever their rows held."""
+def close_terminals(
+    transition: Float[np.ndarray, "S A S"],
+    reward: Float[np.ndarray, "S A S"],
+    discount: float,
+    terminal: Bool[np.ndarray, " S"],
+) -> TabularMDP:
+    """The MDP in which the terminal states are made absorbing and unpaid, whatever their rows held.
+
+    Raises:
+        ValueError: as of :class:`~sfbc_core.tabular.mdp.TabularMDP`.
+    """
     transition, reward = transition.copy(), reward.copy()
     ends = np.flatnonzero(terminal)
     transition[ends] = 0.0
     transition[ends, :, ends] = 1.0
     reward[ends] = 0.0
-    return TabularMDP(transition, reward, discount, np.asarray(terminal, dtype=bool))
+    return TabularMDP(transition, reward, discount, terminal)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +142,29 @@ def gridworld(
     return GridWorld(close_terminals(transition, reward, discount, terminal), rows, cells)
 
 
-def stitching_chain(length: int, discount: float = 0.9) -> tuple[TabularMDP, np.ndarray]:
-    """A line of cells that no recorded walk follows to its end, and the behavior policy of the walks.
+def lottery(home_reward: float = 0.1, discount: float = 0.5) -> TabularMDP:
+    """A ticket that is worth nothing. States: start, lottery, won, lost, home; the last three are ends.
+
+    From the start, action 0 enters the lottery and pays nothing; action 1 goes home and pays `home_reward`. In the lottery,
+    either action wins 1 or loses 1 with equal chances.
+    """
+    transition, reward = np.zeros((5, 2, 5)), np.zeros((5, 2, 5))
+    transition[0, 0, 1] = transition[0, 1, 4] = 1.0
+    transition[1, :, 2:4] = 0.5
+    reward[0, 1, 4], reward[1, :, 2], reward[1, :, 3] = home_reward, 1.0, -1.0
+    return close_terminals(transition, reward, discount, np.arange(5) >= 2)
+
+
+def stay_or_leave(discount: float = 0.9) -> TabularMDP:
+    """One state and an end. Action 0 stays and pays 1, action 1 leaves and pays nothing."""
+    transition, reward = np.zeros((2, 2, 2)), np.zeros((2, 2, 2))
+    transition[0, 0, 0] = transition[0, 1, 1] = 1.0
+    reward[0, 0, 0] = 1.0
+    return close_terminals(transition, reward, discount, np.array([False, True]))
+
+
+def stitching_chain(length: int, discount: float = 0.9) -> tuple[TabularMDP, Float[np.ndarray, "S A"]]:
+    """A line of cells that hardly any recorded walk follows to its end, and the behavior policy of the walks.
 
     From cell i, action 0 goes on to i + 1 and action 1 gives up, which ends the episode with nothing. Going on from the
     last cell pays 1 and ends it. In every cell, half of the walks that come by give up: a walk from cell 0 arrives with

@@ -1,7 +1,7 @@
 /* What the explorers share: numbers that travel, axes on a canvas, looks, and the two hosts.
  *
- * It has no exports of its own for the page: book_widget.py puts it in front of a widget's module, and the two are one
- * ECMAScript module without dependencies. A widget's module defines `mount(host, data, state, onChange)`, which returns
+ * Its exports are for the tests under Node. For the page, book_widget.py puts it in front of a widget's module, and the
+ * two are one ECMAScript module without dependencies. A widget's module defines `mount(host, data, state, onChange)`, which returns
  * { update, destroy }, and ends with
  *
  *   const { mountStatic, render } = hosts(mount, ["alpha", …]);   // the names of the synchronised Python traits

@@ -123,7 +123,7 @@ export function mount(host, data, initial, onChange) {
   const summary = element("p", { className: "sfbc-summary", role: "status", "aria-live": "polite" });
   const curveLegend = legend(
     ["line", "law", "the chosen cell"],
-    ["line", "best", "the position of the slider"],
+    ["dot", "best", "the position of the slider"],
     ...(reference ? [["dash", "exact", data.reference.label]] : []),
   );
   const root = element("section",

@@ -22,11 +22,11 @@ class ValueExplorer(BookWidget):
     also the horizontal axis of the curve of the chosen cell.
 
     Example:
-        >>> values = np.linspace(0, 1, 12).reshape(3, 2, 2)
+        >>> values = np.arange(12.0).reshape(3, 2, 2)
         >>> explorer = ValueExplorer(values, {"planning iterations K": [1, 2, 3]})
         >>> explorer.position = [2]
         >>> explorer.value
-        0.666...
+        8.0
 
     Attributes:
         position: the index on every axis.

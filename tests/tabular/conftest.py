@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import UnsatisfiedAssumption
 
 from sfbc_core.tabular import TabularMDP, random_mdp, random_policy
 
@@ -72,8 +74,9 @@ def fails():
     def check(violation):
         for seed in range(SEARCH):
             case = make_case(seed, states=2 + seed % 3, actions=2 + seed % 2, branching=1 + seed % 2, discount=0.5)
-            if violation(case) > 1000 * TOLERANCE:
-                return
+            with suppress(UnsatisfiedAssumption):  # the claim says nothing of this case
+                if violation(case) > 1000 * TOLERANCE:
+                    return
         pytest.fail(f"no violation in {SEARCH} MDPs")
 
     return check

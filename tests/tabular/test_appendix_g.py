@@ -18,6 +18,7 @@ from sfbc_core.tabular import (
     expectile,
     expectile_operator,
     fixed_point,
+    lottery,
     optimal_q,
     optimality_operator,
     planning_operator,
@@ -40,8 +41,8 @@ def expectile_of_means(mdp, behavior, values, tau):
     return expectile(backup(mdp, values), behavior, tau)
 
 
-def one_gradient_step(mdp, behavior, values, tau):
-    """A step towards the expectile, not the expectile."""
+def half_a_step(mdp, behavior, values, tau):
+    """Half a step towards the expectile, not the expectile."""
     error = mdp.reward + mdp.discount * values - values[:, None, None]
     weight = behavior[:, :, None] * mdp.transition * np.where(error > 0, tau, 1 - tau)
     return values + (weight * error).sum((1, 2))
@@ -92,7 +93,7 @@ def test_expectile_operator_at_one_half_is_the_bellman_expectation_operator(hold
         return np.abs(operator(case.mdp, case.behavior, case.q[:, 0], 0.5) - expected).max()
 
     holds(violation)
-    fails(partial(violation, operator=one_gradient_step))
+    fails(partial(violation, operator=half_a_step))
 
 
 def test_expectile_operator_tends_to_the_best_outcome(holds, fails):
@@ -127,6 +128,21 @@ def test_vem_operator_has_the_fixed_point_of_the_expectile_operator(holds, fails
     fails(partial(violation, operator=swapped_vem))
 
 
+def test_vem_is_bounded_in_deterministic_mdps(holds):
+    """Without chance an expectile for τ < 1 stays below the best outcome, and VEM below V*."""
+
+    def violation(case):
+        rows = np.arange(case.mdp.num_states)[:, None], np.arange(case.mdp.num_actions), case.mdp.transition.argmax(2)
+        transition = np.zeros(case.mdp.transition.shape)
+        transition[rows] = 1.0
+        mdp = close_terminals(transition, case.mdp.reward, case.mdp.discount, case.mdp.terminal)
+        end = fixed_point(lambda v: expectile_operator(mdp, case.behavior, v, case.tau), case.q[:, 0], mdp.discount)
+        best = np.where(case.behavior > 0, optimal_q(mdp, case.behavior > 0), -np.inf).max(1)
+        return (end - best).max()
+
+    holds(violation)
+
+
 def test_erratum_below_one_half_the_vem_operator_has_another_fixed_point():
     """The paper lets τ run over [0, 1). One state, γ = 0.9, two actions that pay 1 and 0 and are equally likely; τ = 0.1:
 
@@ -146,21 +162,8 @@ def test_erratum_the_expectile_operator_need_not_grow_strictly():
     assert low == high == 1
 
 
-def lottery():
-    """From the start (state 0), action 0 enters the lottery (state 1), action 1 leaves at once (state 4) for 0.1.
-
-    The lottery has one action: a ticket that pays 1 or -1 with equal chances, in the ends 2 and 3. γ = 1/2.
-    """
-    transition = np.zeros((5, 2, 5))
-    transition[0, 0, 1] = transition[0, 1, 4] = 1
-    transition[1, :, 2] = transition[1, :, 3] = 0.5
-    reward = np.zeros((5, 2, 5))
-    reward[0, 1, 4], reward[1, :, 2], reward[1, :, 3] = 0.1, 1, -1
-    return close_terminals(transition, reward, 0.5, np.arange(5) >= 2)
-
-
 def test_vem_overestimates_in_a_stochastic_mdp_where_the_planning_operator_is_bounded():
-    """By hand: V*(lottery) = 0, V*(start) = 0.1. VEM's expectile of (1, -1) is 2τ - 1, which grows to 1 with τ."""
+    """By hand, γ = 1/2: V*(lottery) = 0, V*(start) = 0.1. VEM's expectile of (1, -1) is 2τ - 1, which grows to 1 with τ."""
     mdp, half = lottery(), np.full((5, 2), 0.5)
     optimal = optimal_q(mdp)
     np.testing.assert_allclose(optimal[:2], [[0, 0.1], [0, 0]], atol=1e-12)

@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
 
-from sfbc_core.tabular import ACTIONS, gridworld, optimal_q, policy_q, random_mdp, random_policy, stitching_chain
+from sfbc_core.tabular import (
+    ACTIONS,
+    gridworld,
+    lottery,
+    optimal_q,
+    policy_q,
+    random_mdp,
+    random_policy,
+    stay_or_leave,
+    stitching_chain,
+)
 
 
 def test_gridworld_moves_and_walls():
@@ -39,6 +49,11 @@ def test_chain_by_hand():
     np.testing.assert_allclose(optimal_q(mdp)[:3, 0], [0.81, 0.9, 1], atol=1e-12)
     # Half of those who come by give up: V^μ = (1/2)(0.9/2)^k from the end.
     np.testing.assert_allclose(policy_q(mdp, behavior)[:3, 0], [0.45**2, 0.45, 1], atol=1e-12)
+
+
+def test_lottery_and_stay_or_leave_by_hand():
+    np.testing.assert_allclose(optimal_q(lottery())[:2], [[0, 0.1], [0, 0]], atol=1e-12)
+    np.testing.assert_allclose(optimal_q(stay_or_leave())[0], [10, 0], atol=1e-12)
 
 
 def test_random_worlds_are_what_they_say():
