@@ -61,9 +61,9 @@ class AntMazeRecorder(EpisodeRecorder):
         self._env, self._policy = D4RLEnv(task), policy
         self._maze = self._env.d4rl_env
         self._task_map = self._maze._maze_map
-        self._own_goals = task != "antmaze-umaze-v2"
+        self._goals_differ = task != "antmaze-umaze-v2"
         self._goal_map = _goal_map(task, self._task_map)
-        self._maze._non_zero_reset = self._own_goals  # D4RL's switch for starts in any free cell
+        self._maze._non_zero_reset = self._goals_differ  # D4RL's switch for starts in any free cell
         self._navigate = self._maze.create_navigation_policy(self._policy_input)
 
     def _policy_input(
@@ -83,7 +83,7 @@ class AntMazeRecorder(EpisodeRecorder):
         maze._maze_map = self._goal_map
         observation, _ = self._env.reset(seed=int(start.generate_state(1)[0]))
         goal = task_goal = np.array(maze.target_goal)
-        if self._own_goals:
+        if self._goals_differ:
             maze._maze_map = self._task_map
             with numpy_randomness(drawn):
                 task_goal = np.array(maze.goal_sampler(np.random))
