@@ -4,15 +4,12 @@ D4RL's navigation finds the shortest way on the grid and points from the ant to 
 and that direction, scaled to a length of 10, and its action gets Gaussian noise of deviation 0.2, clipped to ±1. An episode
 lasts for the whole time limit: the ant stays about its goal once it is there.
 
-====================  ====================  ===================================
-data                  starts                goals of navigation
-====================  ====================  ===================================
-umaze                 the task's            the task's
-umaze-diverse         any free cell         any free cell
--play                 any free cell         the marked cells of D4RL's mazes for
-                                            generation, which are not the task's
--diverse              any free cell         any free cell
-====================  ====================  ===================================
+Where the ant starts and where it is sent depends on the kind of data:
+
+- umaze: from the task's start to the task's goal;
+- play: from any free cell to one of the cells that D4RL marks in its mazes for generation (of the medium maze, none of them
+  is the task's goal);
+- diverse (umaze as well): from any free cell to any free cell.
 
 Reward and terminal are the task's: 1 where the ant comes within 0.5 of a goal that is drawn for each episode as the
 environment draws it for evaluation (for umaze the one it is guided to). As in D4RL's files each such row is a terminal, and

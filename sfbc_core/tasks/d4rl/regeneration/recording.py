@@ -34,8 +34,8 @@ def record(
 ) -> Path:
     """Follow a recipe and write its file, unless it is there already.
 
-    Finished chunks lie beside the file, in a hidden folder named after the recipe, until the whole is written under a
-    temporary name and renamed. A call after a kill goes on from the last of them. What comes out depends on neither the kill
+    Finished chunks lie beside the file, in a hidden folder named after the recipe, until the whole is joined there and
+    renamed. A call after a kill goes on from the last of them. What comes out depends on neither the kill
     nor `chunk`.
 
     Args:
@@ -61,8 +61,9 @@ def record(
             _check_same_recipe(path, recipe)
         else:
             _record_chunks(recipe, chunks, chunk, progress)
-            with atomic_path(path) as temporary:
-                _join(chunks, temporary, recipe)
+            joined = chunks / "joined.hdf5"  # not beside the file: what a kill leaves of it goes when the chunks go
+            _join(chunks, joined, recipe)
+            os.replace(joined, path)
         shutil.rmtree(chunks, ignore_errors=True)
     return path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from sfbc_core.tasks.d4rl.environments import D4RLEnv, numpy_randomness
 from sfbc_core.tasks.d4rl.regeneration import maze2d
 from sfbc_core.tasks.d4rl.regeneration.maze2d import Maze2dRecorder
 
+# As in conftest.py, which comes too late for the recording that tests share.
+pytestmark = pytest.mark.skipif(find_spec("d4rl") is None, reason="d4rl is in the extra sfbc-core[d4rl]")
 STEPS = 20_000
 TASKS = ("maze2d-umaze-v1", "maze2d-medium-v1", "maze2d-large-v1")
 

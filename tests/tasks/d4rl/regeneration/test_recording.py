@@ -13,6 +13,7 @@ import pytest
 h5py = pytest.importorskip("h5py", reason="h5py is in the extra sfbc-core[d4rl]")
 
 from sfbc_core.tasks.d4rl.datasets import read_hdf5
+from sfbc_core.tasks.d4rl.regeneration import recording
 from sfbc_core.tasks.d4rl.regeneration.maze2d import Maze2dRecorder
 from sfbc_core.tasks.d4rl.regeneration.recipes import SIZES, make_recipe, policies_needed, rules_of
 from sfbc_core.tasks.d4rl.regeneration.recording import record, recorded_attributes, regenerated_path
@@ -112,6 +113,23 @@ def test_a_recording_that_failed_goes_on_from_its_last_chunk(tmp_path, monkeypat
     monkeypatch.setattr(Maze2dRecorder, "record", lambda self, number: recorded.append(number) or rows(self, number))
     assert_same(record(recipe, tmp_path, chunk=300), undisturbed)
     assert len(recorded) == 3 + 3, "two chunks that were left, and the empty one that tells the end"
+    assert_nothing_is_left(tmp_path)
+
+
+def test_a_kill_while_the_file_is_written_leaves_no_file_and_only_the_writing_is_done_again(tmp_path, monkeypatch):
+    recipe = make_recipe(UMAZE, steps=200)
+    join = recording._join
+
+    def half(chunks, path, recipe):
+        path.write_bytes(b"half a file")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recording, "_join", half)
+    with pytest.raises(KeyboardInterrupt):
+        record(recipe, tmp_path)
+    assert not regenerated_path(UMAZE, tmp_path).exists()
+    monkeypatch.setattr(recording, "_join", join)
+    assert len(columns_of(record(recipe, tmp_path))["rewards"]) == 200
     assert_nothing_is_left(tmp_path)
 
 
