@@ -27,7 +27,7 @@ def cached_trajectories(recipe: str, generate: Callable[[], Trajectories]) -> Tr
     `recipe` names the data, its size and its seed. The file's name also carries a digest of the source file of `generate`,
     so that data of an older recipe is never taken for the new one's. A damaged file is made anew, with a warning.
     """
-    path = cache_dir() / f"{recipe}-{_source_digest(generate)}.safetensors"
+    path = cache_dir() / f"{recipe}-{source_digest(generate)}.safetensors"
     if path.exists():
         try:
             return Trajectories(**load_tensors(path))
@@ -41,6 +41,7 @@ def cached_trajectories(recipe: str, generate: Callable[[], Trajectories]) -> Tr
     return trajectories
 
 
-def _source_digest(function: Callable) -> str:
+def source_digest(function: Callable) -> str:
+    """The first 8 digits of the sha256 of the file in which a function or class is defined."""
     function = function.func if isinstance(function, partial) else function
     return hashlib.sha256(Path(inspect.getfile(inspect.unwrap(function))).read_bytes()).hexdigest()[:8]

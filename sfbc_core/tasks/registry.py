@@ -29,6 +29,18 @@ FAMILIES: dict[str, str] = {
     **{f"maze2d-{maze}-v1": "sfbc_core.tasks.d4rl.maze2d" for maze in ("umaze", "medium", "large")},
     **{f"kitchen-{data}-v0": "sfbc_core.tasks.d4rl.kitchen" for data in ("complete", "partial", "mixed")},
 }
+# D4RL's environments with data made again by its recipes: names that can never pass as D4RL's.
+FAMILIES |= {
+    f"regen/{name}": "sfbc_core.tasks.d4rl.regeneration.task"
+    for name in (
+        *(name for name in FAMILIES if name.startswith(("maze2d-", "antmaze-"))),
+        *(
+            f"{r}-{data}-v2"
+            for r in ("hopper", "halfcheetah", "walker2d")
+            for data in ("medium", "expert", "medium-expert")
+        ),
+    )
+}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,22 @@ from jaxtyping import Float
 from sfbc_core.tasks.d4rl.installation import import_d4rl, maze_files_removed
 
 
+@contextmanager
+def numpy_randomness(own: np.random.RandomState) -> Iterator[None]:
+    """Inside, numpy's global randomness is `own`, which moves on; outside it is as if nothing had been drawn.
+
+    D4RL draws from it in its ant mazes and in its waypoint controllers. The global state belongs to all threads: two that
+    do this at once can disturb each other.
+    """
+    outside = np.random.get_state()  # noqa: NPY002 the legacy global state is what D4RL uses
+    np.random.set_state(own.get_state())  # noqa: NPY002
+    try:
+        yield
+    finally:
+        own.set_state(np.random.get_state())  # noqa: NPY002
+        np.random.set_state(outside)  # noqa: NPY002
+
+
 class D4RLEnv(gymnasium.Env):
     """One of D4RL's environments: its physics, rewards, starts, goals, endings and time limit.
 
@@ -64,23 +80,9 @@ class D4RLEnv(gymnasium.Env):
         if name not in gym.envs.registry.env_specs:
             raise ValueError(f"D4RL has no environment {name!r}")
         # An ant maze draws its first goal when it is made; the kitchen makes numpy warn a hundred times.
-        with self._own_numpy_randomness(), maze_files_removed(), warnings.catch_warnings():
+        with numpy_randomness(self._numpy_random), maze_files_removed(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return gym.make(name)
-
-    @contextmanager
-    def _own_numpy_randomness(self) -> Iterator[None]:
-        """Inside, numpy's global randomness is this environment's own: D4RL's ant mazes draw their goals from it.
-
-        The global state belongs to all threads: environments that are reset in several at once can disturb each other.
-        """
-        outside = np.random.get_state()  # noqa: NPY002 the legacy global state is what D4RL uses
-        np.random.set_state(self._numpy_random.get_state())  # noqa: NPY002
-        try:
-            yield
-        finally:
-            self._numpy_random.set_state(np.random.get_state())  # noqa: NPY002
-            np.random.set_state(outside)  # noqa: NPY002
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -104,7 +106,7 @@ class D4RLEnv(gymnasium.Env):
             # At the core: the wrapper of the ant mazes would keep the seed to itself.
             self.d4rl_env.seed(int(seed))
             self._numpy_random.seed(int(seed) % 2**32)
-        with self._own_numpy_randomness():
+        with numpy_randomness(self._numpy_random):
             observation = self._env.reset()
         return np.asarray(observation, dtype=np.float64), {}
 

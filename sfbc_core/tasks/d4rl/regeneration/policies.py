@@ -1,0 +1,93 @@
+"""Robots' policies from files: a tanh-Gaussian network of two hidden layers, as soft actor-critic trains it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+# The layers (first hidden, second hidden, mean, log deviation) as rlkit and as Stable-Baselines3 name them.
+LAYOUTS = (
+    ("fc0", "fc1", "last_fc", "last_fc_log_std"),
+    ("latent_pi.0", "latent_pi.2", "mu", "log_std"),
+)
+LOG_STD_RANGE = (-20.0, 2.0)  # soft actor-critic's, in both
+
+
+class TanhGaussianPolicy:
+    """a = tanh(μ(s) + σ(s) ε) with ε ~ N(0, I); μ and log σ are linear in a relu network of two hidden layers.
+
+    Args:
+        weights: for each layer its `.weight`, shape (out, in), and `.bias`, shape (out,), by one of the `LAYOUTS`.
+        observation_dim, action_dim: what the network must take and give.
+
+    Raises:
+        ValueError: a layer is missing, has another shape than expected, or holds NaN or infinity.
+    """
+
+    def __init__(self, weights: Mapping[str, np.ndarray], observation_dim: int, action_dim: int) -> None:
+        names = next((names for names in LAYOUTS if f"{names[0]}.weight" in weights), None)
+        if names is None:
+            expected = " or ".join(f"{layout[0]}.weight" for layout in LAYOUTS)
+            raise ValueError(f"expected a policy of which the first layer is {expected}, got {sorted(weights)}")
+        if missing := [f"{n}.{part}" for n in names for part in ("weight", "bias") if f"{n}.{part}" not in weights]:
+            raise ValueError(f"the policy lacks {', '.join(missing)}; it has {sorted(weights)}")
+        layers = [tuple(np.asarray(weights[f"{n}.{part}"]) for part in ("weight", "bias")) for n in names]
+        hidden = [len(bias) if bias.ndim else 0 for _, bias in layers[:2]]
+        shapes = [(hidden[0], observation_dim), (hidden[1], hidden[0]), *[(action_dim, hidden[1])] * 2]
+        for name, (weight, bias), shape in zip(names, layers, shapes, strict=True):
+            if weight.shape != shape or bias.shape != shape[:1]:
+                raise ValueError(
+                    f"{name} of the policy: expected a weight of shape {shape} and a bias of {shape[:1]}, "
+                    f"got {weight.shape} and {bias.shape}"
+                )
+            if weight.dtype.kind != "f" or not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+                raise ValueError(f"{name} of the policy: expected finite floating-point numbers")
+        self._first, self._second, self._mean, self._log_std = (
+            (weight.astype(np.float32), bias.astype(np.float32)) for weight, bias in layers
+        )
+
+    def sample(
+        self, observation: Float[np.ndarray, " obs"], generator: np.random.Generator
+    ) -> Float[np.ndarray, " act"]:
+        """A draw of a, in [-1, 1]."""
+        features = self._features(observation)
+        mean = _linear(self._mean, features)
+        deviation = np.exp(np.clip(_linear(self._log_std, features), *LOG_STD_RANGE))
+        return np.tanh(mean + deviation * generator.standard_normal(mean.shape, dtype=np.float32))
+
+    def _features(self, observation: Float[np.ndarray, " obs"]) -> Float[np.ndarray, " hidden"]:
+        features = np.maximum(_linear(self._first, observation.astype(np.float32)), 0)
+        return np.maximum(_linear(self._second, features), 0)
+
+
+def load_policy(path: str | os.PathLike, observation_dim: int, action_dim: int) -> tuple[TanhGaussianPolicy, str]:
+    """The policy of an .npz file, and the file's sha256, 64 digits.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no .npz file of arrays, or not a policy of these dimensions.
+    """
+    content = Path(path).read_bytes()
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            weights = dict(file)
+    except (ValueError, OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is not an .npz file of arrays: {error}") from error
+    try:
+        policy = TanhGaussianPolicy(weights, observation_dim, action_dim)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return policy, hashlib.sha256(content).hexdigest()
+
+
+def _linear(
+    layer: tuple[Float[np.ndarray, "out in"], Float[np.ndarray, " out"]], features: Float[np.ndarray, " in"]
+) -> Float[np.ndarray, " out"]:
+    return layer[0] @ features + layer[1]

@@ -1,0 +1,140 @@
+"""Which data sets can be regenerated, and what decides one: task, seed, number of steps, policies and versions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+
+from sfbc_core.tasks.d4rl.oddities import Rules, rules_for
+from sfbc_core.tasks.d4rl.regeneration.antmaze import AntMazeRecorder
+from sfbc_core.tasks.d4rl.regeneration.locomotion import LocomotionRecorder
+from sfbc_core.tasks.d4rl.regeneration.maze2d import Maze2dRecorder
+from sfbc_core.tasks.d4rl.regeneration.policies import TanhGaussianPolicy, load_policy
+from sfbc_core.tasks.d4rl.regeneration.recorders import Recorder
+from sfbc_core.tasks.d4rl.regeneration.task import PREFIX
+
+PACKAGES = ("sfbc-core", "d4rl", "gym", "mujoco", "numpy")
+MILLION = 1_000_000
+
+# D4RL's names of the tasks, and how many transitions D4RL's file has, rounded to millions.
+SIZES: dict[str, int] = {
+    "maze2d-umaze-v1": MILLION,
+    "maze2d-medium-v1": 2 * MILLION,
+    "maze2d-large-v1": 4 * MILLION,
+    **{
+        f"antmaze-{maze}-v2": MILLION
+        for maze in ("umaze", "umaze-diverse", "medium-play", "medium-diverse", "large-play", "large-diverse")
+    },
+    **{
+        f"{robot}-{data}-v2": 2 * MILLION if data == "medium-expert" else MILLION
+        for robot in ("hopper", "halfcheetah", "walker2d")
+        for data in ("medium", "expert", "medium-expert")
+    },
+}
+_ROBOTS = {"hopper": (11, 3), "halfcheetah": (17, 6), "walker2d": (17, 6)}  # observation and action coordinates
+_POLICIES = {"antmaze": ("an ant that follows a direction",)}
+_ARTICLES = {"medium": "a", "expert": "an"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a regenerated file; make it with :func:`make_recipe`."""
+
+    task: str  # D4RL's name
+    seed: int
+    steps: int  # transitions
+    digests: tuple[str, ...] = ()  # sha256 of the policy files
+    policies: tuple[TanhGaussianPolicy, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """The name under which the data is known, which can never pass as D4RL's."""
+        return PREFIX + self.task
+
+    def attributes(self) -> dict[str, str | int]:
+        """What stands in the file: name, seed, steps, versions and the digests of the policy files."""
+        digests = {f"policy_{i}_sha256": digest for i, digest in enumerate(self.digests)}
+        versions = {f"version_{package}": _version(package) for package in PACKAGES}
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            "steps": self.steps,
+            **digests,
+            **versions,
+            "version_python": platform.python_version(),
+        }
+
+    def digest(self) -> str:
+        """The first 12 digits of the sha256 of :meth:`attributes`."""
+        return hashlib.sha256(json.dumps(self.attributes(), sort_keys=True).encode()).hexdigest()[:12]
+
+    def make_recorder(self) -> Recorder:
+        """What records it, at its beginning."""
+        family = self.task.partition("-")[0]
+        if family == "maze2d":
+            return Maze2dRecorder(self.task, self.seed, self.steps)
+        if family == "antmaze":
+            return AntMazeRecorder(self.task, self.seed, self.steps, self.policies[0])
+        return LocomotionRecorder(self.task, self.seed, self.steps, self.policies)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # this package itself, when it runs from its source folder
+        return "not installed"
+
+
+def policies_needed(task: str) -> tuple[str, ...]:
+    """What the policies of a task are to be, in the order of their files; empty for maze2d.
+
+    Raises:
+        ValueError: the task has no recipe.
+    """
+    if task not in SIZES:
+        raise ValueError(f"no recipe for {task!r}; expected one of {', '.join(SIZES)}")
+    family, *data, _ = task.split("-")
+    return _POLICIES.get(family) or tuple(f"{_ARTICLES[kind]} {kind} {family}" for kind in data if family in _ROBOTS)
+
+
+def make_recipe(
+    task: str, *, steps: int | None = None, seed: int = 0, policies: Sequence[str | os.PathLike] = ()
+) -> Recipe:
+    """A recipe, its policies read from their files.
+
+    Args:
+        task: D4RL's name, such as "maze2d-umaze-v1".
+        steps: transitions; as many as D4RL's file has if not given.
+        seed: an integer >= 0.
+        policies: .npz files (see :mod:`sfbc_core.tasks.d4rl.regeneration.policies`): none for maze2d, a
+            direction-following ant for antmaze, one for "medium" and "expert" locomotion, the medium one and then the expert
+            one for "medium-expert".
+
+    Raises:
+        ValueError: the task has no recipe, too few steps, a negative seed, another number of policies, or a file that is no
+            policy for that robot.
+        FileNotFoundError: a policy file is not there.
+    """
+    needed = policies_needed(task)
+    steps = SIZES[task] if steps is None else steps
+    if steps < 2:
+        raise ValueError(f"expected at least 2 steps, got {steps}")
+    if seed < 0:
+        raise ValueError(f"expected a seed of at least 0, got {seed}")
+    if len(policies) != len(needed):
+        of_what = f" ({', then '.join(needed)})" if needed else ""
+        raise ValueError(f"{task} needs {len(needed)} policy file(s){of_what}, got {len(policies)}")
+    # An ant's policy sees all but its place (27) and the direction (2).
+    dimensions = _ROBOTS.get(task.partition("-")[0], (29, 8))
+    read = [load_policy(path, *dimensions) for path in policies]
+    return Recipe(task, seed, steps, tuple(digest for _, digest in read), tuple(policy for policy, _ in read))
+
+
+def rules_of(task: str) -> Rules:
+    """How a regenerated file is read: maze2d's flags mean as little as in D4RL's files, all others are right."""
+    return rules_for(task) if task.startswith("maze2d-") else Rules()

@@ -1,0 +1,141 @@
+"""From a recipe to a file of D4RL's layout: in chunks, so that a recording that was killed goes on and ends the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+from filelock import FileLock
+from tqdm.auto import tqdm
+
+from sfbc_core.files import atomic_path, save_json
+from sfbc_core.tasks.d4rl.datasets import dataset_folder
+from sfbc_core.tasks.d4rl.regeneration.recipes import Recipe
+
+CHUNK = 10_000  # rows between two points from which a recording can go on: 1 to 10 seconds of work
+
+
+def regenerated_folder() -> Path:
+    """Where regenerated files are kept: the folder `regen` in :func:`~sfbc_core.tasks.d4rl.datasets.dataset_folder`."""
+    return dataset_folder() / "regen"
+
+
+def regenerated_path(task: str, folder: str | os.PathLike | None = None) -> Path:
+    """The file of a task. Its own name tells it from D4RL's, in whatever folder it comes to lie."""
+    return (regenerated_folder() if folder is None else Path(folder)) / f"regen-{task}.hdf5"
+
+
+def record(
+    recipe: Recipe, folder: str | os.PathLike | None = None, *, chunk: int = CHUNK, progress: bool = True
+) -> Path:
+    """Follow a recipe and write its file, unless it is there already.
+
+    Finished chunks lie beside the file, in a hidden folder named after the recipe, until the whole is joined there and
+    renamed. A call after a kill goes on from the last of them. What comes out depends on neither the kill
+    nor `chunk`.
+
+    Args:
+        recipe: what to record.
+        folder: where; :func:`regenerated_folder` if it is not given.
+        chunk: rows between two points from which the recording can go on.
+        progress: whether to show a bar, on a terminal.
+
+    Returns:
+        The path of the file: D4RL's columns, and the recipe in its attributes.
+
+    Raises:
+        FileExistsError: there is a file of that task by another recipe.
+        ValueError: `chunk` is not positive.
+    """
+    if chunk < 1:
+        raise ValueError(f"expected chunks of at least 1 row, got {chunk}")
+    path = regenerated_path(recipe.task, folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):  # two that record the same would disturb each other
+        chunks = path.with_name(f".{path.name}.{recipe.digest()}")
+        if path.exists():
+            _check_same_recipe(path, recipe)
+        else:
+            _record_chunks(recipe, chunks, chunk, progress)
+            joined = chunks / "joined.hdf5"  # not beside the file: what a kill leaves of it goes when the chunks go
+            _join(chunks, joined, recipe)
+            os.replace(joined, path)
+        shutil.rmtree(chunks, ignore_errors=True)
+    return path
+
+
+def recorded_attributes(path: str | os.PathLike) -> dict[str, str | int]:
+    """The recipe in the attributes of a file; empty if it has none.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no readable HDF5 file.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return {name: value if isinstance(value, str) else int(value) for name, value in file.attrs.items()}
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{path} is not a file of regenerated data: {error}") from error
+
+
+def _check_same_recipe(path: Path, recipe: Recipe) -> None:
+    expected, found = recipe.attributes(), recorded_attributes(path)
+    if differing := [
+        f"{name} {found.get(name, 'nowhere')} instead of {value}"
+        for name, value in expected.items()
+        if found.get(name) != value
+    ]:
+        raise FileExistsError(
+            f"{path} is there by another recipe ({'; '.join(differing)}): remove it, or choose another folder"
+        )
+
+
+def _chunk_paths(chunks: Path) -> list[Path]:
+    return sorted(chunks.glob("*.npz"))
+
+
+def _record_chunks(recipe: Recipe, chunks: Path, rows: int, progress: bool) -> None:
+    """Record all chunks that are not there yet."""
+    chunks.mkdir(exist_ok=True)
+    save_json(chunks / "recipe.json", recipe.attributes())  # for whoever wonders what this folder is
+    recorder = recipe.make_recorder()
+    number = done = 0
+    if finished := _chunk_paths(chunks):
+        with np.load(finished[-1]) as last:
+            recorder.restore(json.loads(str(last["state"])))
+            number, done = int(last["number"]) + 1, int(last["rows"])
+    with tqdm(
+        total=recipe.steps, initial=done, unit=" steps", desc=recipe.name, disable=None if progress else True
+    ) as bar:
+        while columns := recorder.record(rows):
+            recorded = len(columns["rewards"])
+            done += recorded
+            with atomic_path(chunks / f"{number:06d}.npz") as temporary, temporary.open("wb") as file:
+                np.savez(file, **columns, state=json.dumps(recorder.state()), number=number, rows=done)
+            number += 1
+            bar.update(recorded)
+
+
+def _join(chunks: Path, path: Path, recipe: Recipe) -> None:
+    """All chunks as one HDF5 file."""
+    with h5py.File(path, "w") as file:
+        file.attrs.update(recipe.attributes())
+        start = 0
+        for part in _chunk_paths(chunks):
+            with np.load(part) as columns:
+                stop = int(columns["rows"])
+                for name in set(columns.files) - {"state", "number", "rows"}:
+                    values = columns[name]
+                    if name not in file:
+                        shape = (recipe.steps, *values.shape[1:])
+                        file.create_dataset(
+                            name, shape, values.dtype, chunks=True, compression="gzip", compression_opts=1
+                        )
+                    file[name][start:stop] = values
+                start = stop
