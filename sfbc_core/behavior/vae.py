@@ -33,10 +33,12 @@ class _Autoencoder(nn.Module):
         self.decoder = _mlp(observation_dim + latent_dim, hidden, action_dim)
 
     def encode(self, states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-deviation of the latent law q(z | s, a), (..., latent) each."""
         mean, log_deviation = self.encoder(torch.cat([states, actions], dim=-1)).chunk(2, dim=-1)
         return mean, log_deviation.clamp(-4, 15)  # BCQ's bounds
 
     def decode(self, states: Tensor, latent: Tensor) -> Tensor:
+        """The action of a latent in a state, (..., act), each coordinate in (-1, 1)."""
         return torch.tanh(self.decoder(torch.cat([states, latent], dim=-1)))
 
 

@@ -193,6 +193,7 @@ class ActionExplorer(BookWidget):
         }
 
     def preview_png(self) -> bytes:
+        """A still picture at the current α and M."""
         import matplotlib  # only needed here, and slow to import
         from matplotlib.figure import Figure
 
@@ -234,6 +235,7 @@ class ActionExplorer(BookWidget):
         axes.figure.colorbar(cells, ax=axes, label=self.data["action_label"])
 
     def preview_description(self) -> str:
+        """What the still picture shows, with the numbers of :meth:`summary`."""
         if self.data["layout"] == "map":
             what = (
                 f"map of the {self.map_mode} action over {self.data['x_label']} and {self.data['y_label']}, beside the "

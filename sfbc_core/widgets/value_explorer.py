@@ -157,6 +157,7 @@ class ValueExplorer(BookWidget):
         return float(self._values[(*self.position, self.row, self.column)])
 
     def preview_png(self) -> bytes:
+        """A still picture of the map and of the chosen cell's curve at the current position."""
         import matplotlib  # only needed here, and slow to import
         from matplotlib.figure import Figure
 
@@ -178,6 +179,7 @@ class ValueExplorer(BookWidget):
         return buffer.getvalue()
 
     def preview_description(self) -> str:
+        """What the still picture shows: the settings, and the value of the chosen cell."""
         settings = ", ".join(
             f"{name}: {labels[i]}" for (name, labels), i in zip(self.data["axes"], self.position, strict=True)
         )

@@ -93,10 +93,12 @@ class _Part:
 
     @property
     def note(self) -> Path:
+        """The file beside the part that says where the part came from."""
         return self.path.with_name(f"{self.path.name}.json")
 
     @property
     def size(self) -> int:
+        """Bytes that have come so far."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     def origin(self) -> dict:
@@ -108,10 +110,12 @@ class _Part:
         return origin if isinstance(origin, dict) and origin.get("url") == self.url else {}
 
     def discard(self) -> None:
+        """Remove the part and its note: the next attempt begins anew."""
         for path in (self.path, self.note):
             path.unlink(missing_ok=True)
 
     def failure(self, reason: str) -> DownloadError:
+        """The error that says what happened and where the file can be put by hand."""
         return DownloadError(
             f"could not download {self.url}: {reason}. "
             f"Try again later, or get the file by hand and put it at {self.target}"
