@@ -66,10 +66,10 @@ def load_tensors(path: str | os.PathLike, device: torch.device | str = "cpu") ->
         raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
 
 
-def save_json(path: str | os.PathLike, value: Any) -> None:
-    """Write `value` as indented JSON, atomically."""
+def save_json(path: str | os.PathLike, value: Any, indent: int | None = 2) -> None:
+    """Write `value` as JSON, indented unless `indent` is None, atomically."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(value, indent=indent, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def load_json(path: str | os.PathLike) -> Any:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from sfbc_core.behavior import (
@@ -49,6 +49,7 @@ class SfBCConfig:
     critic: CriticConfig = field(default_factory=CriticConfig)
     planning_iterations: int = 2  # K critic fits; the first is on vanilla returns. Paper: 2 locomotion, 4 or 5 antmaze
     value_candidates: int = 16  # candidates for the soft value (Eq. 13); the paper's
+    value_every: int = 1  # V is known, and a plan may leave the data, at every n-th state only; the paper: at each
     alpha: float = 20.0  # inverse temperature, in units of 1 / deviation of the critic's targets; the paper's
     discount: float = 0.99  # γ; the paper does not say
     timeout: TimeoutRule = "bootstrap"  # see planned_returns; the paper does not say
@@ -59,7 +60,7 @@ class SfBCConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("planning_iterations", "value_candidates", "num_candidates", "best"):
+        for name in ("planning_iterations", "value_candidates", "value_every", "num_candidates", "best"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.alpha < math.inf:
@@ -90,15 +91,17 @@ class SfBC:
         device: where the models are trained and run.
 
     Attributes:
-        behavior: the model of μ(a|s). critic: the last Q(s, a).
-        targets: the critic's targets R^(0) … R^(K-1) of the last fit, each of shape (N,).
+        behavior: the model of μ(a|s).
+        critic: the Q(s, a) by which the agent acts: the last.
+        critics: those of all K iterations. An agent that was loaded has only the last.
+        targets: the critics' targets R^(0) … R^(K-1) of the last fit, each of shape (N,).
     """
 
     def __init__(self, config: SfBCConfig | None = None, device: torch.device | str = "cpu") -> None:
         self.config = config or SfBCConfig()
         self.device = torch.device(device)
         self.behavior = BEHAVIORS[type(self.config.behavior)](self.config.behavior, self.config.seed, device)
-        self.critic: QCritic | None = None
+        self.critics: list[QCritic] = []
         self.targets: list[Tensor] = []
         self.acting_generator = make_generator(self.config.seed, "act", device=self.device)
 
@@ -124,11 +127,13 @@ class SfBC:
             lambda partial: self.behavior.fit(trajectories, checkpoint=partial, progress=progress),
         )
         # The candidates do not change over the iterations: they are drawn once.
-        candidates = self._value_candidates(trajectories, store) if self.config.planning_iterations > 1 else None
-        self.targets = [discounted_returns(trajectories, self.config.discount)]
+        rows = self._valued_rows(trajectories)
+        planned = self.config.planning_iterations > 1
+        candidates = self._value_candidates(trajectories.observations[rows], store) if planned else None
+        self.critics, self.targets = [], [discounted_returns(trajectories, self.config.discount)]
         for iteration in range(self.config.planning_iterations):
             if iteration:
-                self.targets.append(self._plan(trajectories, candidates))
+                self.targets.append(self._plan(trajectories, rows, candidates))
             # A seed of its own for each iteration: fresh weights and fresh batches.
             critic = QCritic(self.config.critic, self.config.seed + 1000 * iteration, self.device)
             store.unit(
@@ -138,20 +143,51 @@ class SfBC:
                     trajectories, self.targets[-1], checkpoint=partial, progress=progress
                 ),
             )
-            self.critic = critic
+            self.critics.append(critic)
         return self
 
-    def _plan(self, trajectories: Trajectories, candidates: Tensor) -> Float[Tensor, " N"]:
-        q = self.critic.q(trajectories.observations, candidates)
-        values = soft_value(q, self.config.alpha / self.critic.scale)
+    @property
+    def critic(self) -> QCritic | None:
+        return self.critics[-1] if self.critics else None
+
+    def at_iteration(self, k: int) -> SfBC:
+        """The agent as it was after `k` of its K iterations: the same behavior model, the k-th critic.
+
+        Args:
+            k: 1 for the critic of vanilla returns, up to K.
+
+        Raises:
+            ValueError: there is no k-th critic; a loaded agent has the last one only.
+        """
+        if not 1 <= k <= len(self.critics):
+            raise ValueError(f"k must lie between 1 and the {len(self.critics)} critics of this agent, got {k}")
+        agent = type(self)(replace(self.config, planning_iterations=k), self.device)
+        agent.behavior, agent.critics, agent.targets = self.behavior, self.critics[:k], self.targets[:k]
+        return agent
+
+    def _valued_rows(self, trajectories: Trajectories) -> Int[Tensor, " V"]:
+        """The transitions at whose state V is computed: every n-th, and those after which the recording was cut."""
+        valued = trajectories.timeouts.clone()
+        valued[:: self.config.value_every] = True
+        return valued.nonzero().squeeze(1)
+
+    def _plan(
+        self, trajectories: Trajectories, rows: Int[Tensor, " V"], candidates: Float[Tensor, "V M act"]
+    ) -> Float[Tensor, " N"]:
+        q = self.critic.q(trajectories.observations[rows], candidates)
+        # A value of -∞ never wins the maximum: where V is not known, the plan goes on along the data.
+        values = torch.full((len(trajectories),), -torch.inf, device=self.device)
+        values[rows] = soft_value(q, self.config.alpha / self.critic.scale)
         options = {"timeout": self.config.timeout, "max_on": self.config.max_on}
         return planned_returns(trajectories, values, self.config.discount, **options)
 
-    def _value_candidates(self, trajectories: Trajectories, store: RunStore) -> Float[Tensor, "N M act"]:
+    def _value_candidates(
+        self, observations: Float[Tensor, "V obs"], store: RunStore
+    ) -> Float[Tensor, "V M act"]:
         generator = make_generator(self.config.seed, "candidates", device=self.device)
         return store.tensor(
             "candidates",
-            lambda: self.behavior.sample(trajectories.observations, self.config.value_candidates, generator),
+            lambda: self.behavior.sample(observations, self.config.value_candidates, generator),
         ).to(self.device)
 
     def candidates(
@@ -229,5 +265,5 @@ class SfBC:
             for part in ("behavior.", "critic.")
         }
         agent.behavior.load_tensors(parts["behavior."])
-        agent.critic = QCritic(agent.config.critic, agent.config.seed, device).load_tensors(parts["critic."])
+        agent.critics = [QCritic(agent.config.critic, agent.config.seed, device).load_tensors(parts["critic."])]
         return agent

@@ -57,9 +57,36 @@ def test_targets_are_the_planned_returns_of_the_last_critic(tiny_sfbc, walk):
     one = SfBC(replace(config, planning_iterations=1)).fit(walk)
     assert len(one.targets) == 1 and len(two.targets) == 2
     assert torch.equal(two.targets[0], discounted_returns(walk, config.discount))
-    candidates = one._value_candidates(walk, RunStore(None, config, walk))
+    candidates = one._value_candidates(walk.observations, RunStore(None, config, walk))
     values = soft_value(one.critic.q(walk.observations, candidates), config.alpha / one.critic.scale)
     assert torch.equal(two.targets[1], planned_returns(walk, values, config.discount))
+
+
+def test_a_plan_leaves_the_data_only_where_the_value_is_known(tiny_sfbc, walk):
+    """With n = 3, V is computed at the states 0, 3, 6, … and after the cuts; elsewhere Eq. 12 follows the data."""
+    config = replace(tiny_sfbc, planning_iterations=2, value_every=3)
+    two = SfBC(config).fit(walk)
+    assert walk.timeouts.any() and not walk.timeouts[::3].all(), "or the cuts would not be tested"
+    rows = [n for n in range(len(walk)) if n % 3 == 0 or walk.timeouts[n]]
+    one = two.at_iteration(1)
+    candidates = one._value_candidates(walk.observations[rows], RunStore(None, config, walk))
+    values = torch.full((len(walk),), -torch.inf)
+    values[rows] = soft_value(one.critic.q(walk.observations[rows], candidates), config.alpha / one.critic.scale)
+    assert torch.equal(two.targets[1], planned_returns(walk, values, config.discount))
+    assert torch.isfinite(two.targets[1]).all()
+
+
+def test_an_agent_at_an_iteration_is_the_agent_of_so_many(tiny_sfbc, walk):
+    three = SfBC(replace(tiny_sfbc, planning_iterations=3)).fit(walk)
+    for k in (1, 2, 3):
+        alone = SfBC(replace(tiny_sfbc, planning_iterations=k)).fit(walk)
+        at = three.at_iteration(k)
+        assert at.config == alone.config and len(at.targets) == k
+        assert_same_weights(weights_of(at), weights_of(alone))
+        assert torch.equal(at.act(walk.observations[:5]), alone.act(walk.observations[:5]))
+    for k in (0, 4):
+        with pytest.raises(ValueError, match=f"k must lie between 1 and the 3 critics of this agent, got {k}"):
+            three.at_iteration(k)
 
 
 def test_acting_is_batched_bounded_and_repeatable(agent, walk):

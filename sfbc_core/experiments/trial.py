@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from sfbc_core.experiments.profiles import Provenance
 from sfbc_core.files import load_json, save_json
 from sfbc_core.sfbc import SfBC, SfBCConfig
 from sfbc_core.tasks import load_task
+from sfbc_core.trajectories import Trajectories
 
 # A method is chosen by the type of its config. A new method adds its line here.
 AGENTS: dict[type, type] = {SfBCConfig: SfBC, WeightedRegressionConfig: WeightedRegression}
@@ -35,11 +36,14 @@ class TrialConfig:
     episodes: int = 100
     profile: str = "quick"  # only a label, which goes into the result
     transitions: int | None = None  # size of a generated data set; None for the task's own
+    every_iteration: bool = False  # evaluate SfBC after each of its K iterations, not after the last only
 
     def __post_init__(self) -> None:
         if type(self.agent) not in AGENTS:
             expected = [kind.__name__ for kind in AGENTS]
             raise ValueError(f"agent must be one of {expected}, got {type(self.agent).__name__}")
+        if self.every_iteration and not isinstance(self.agent, SfBCConfig):
+            raise ValueError(f"every_iteration is for an SfBCConfig, got {type(self.agent).__name__}")
 
     @property
     def identity(self) -> str:
@@ -48,7 +52,14 @@ class TrialConfig:
         return f"{self.task}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def run_trial(config: TrialConfig, folder: str | os.PathLike, *, device: str = "cpu") -> dict[str, Any]:
+def run_trial(
+    config: TrialConfig,
+    folder: str | os.PathLike,
+    *,
+    device: str = "cpu",
+    workers: int | None = None,
+    data_folder: str | os.PathLike | None = None,
+) -> dict[str, Any]:
     """Train, evaluate and store; or read what was stored before.
 
     Args:
@@ -56,52 +67,96 @@ def run_trial(config: TrialConfig, folder: str | os.PathLike, *, device: str = "
         folder: where results are kept. The trial's own folder in it holds result.json, and for SfBC the finished units of
             work, from which a killed trial resumes, and the agent.
         device: where to train.
+        workers: processes that step the environments of the evaluation; see :func:`sfbc_core.evaluation.evaluate`.
+        data_folder: where the files of D4RL's tasks are, if not in the default folder.
 
     Returns:
-        The contents of result.json: config, provenance, and per episode the return, the length and the last observation.
+        The contents of result.json: config, provenance, and per episode the return, the length and the last observation; with
+        `every_iteration` also `iterations`, the returns, lengths and score after each iteration.
     """
-    here = Path(folder) / config.identity
+    here = trial_folder(config, folder)
     if (here / "result.json").exists():
         return load_json(here / "result.json")
     provenance = Provenance(config.profile, config.agent.seed)
     task = load_task(config.task)
-    options = {} if config.transitions is None else {"transitions": config.transitions}
-    trajectories = task.load_trajectories(**options)
+    trajectories = load_trial_data(config, data_folder)
     agent = AGENTS[type(config.agent)](config.agent, device=device)
     if isinstance(agent, SfBC):
         agent.fit(trajectories, here / "run")
         agent.save(here / "agent")
     else:
         agent.fit(trajectories)
-    results = evaluate(agent, task, config.episodes, config.agent.seed)
+    iterations = range(1, config.agent.planning_iterations + 1) if config.every_iteration else ()
+    evaluated = [agent.at_iteration(k) for k in iterations] or [agent]
+    results = [evaluate(one, task, config.episodes, config.agent.seed, workers=workers) for one in evaluated]
+    of_each = [
+        {
+            "returns": result.returns.tolist(),
+            "lengths": result.lengths.tolist(),
+            "final_observations": result.final_observations.tolist(),
+            "normalized_score": float(task.normalized_score(result.returns.mean())),
+        }
+        for result in results
+    ]
     stored = {
         "config": config_to_json(config),
         "provenance": provenance.record(),
         "transitions": len(trajectories),
-        "returns": results.returns.tolist(),
-        "lengths": results.lengths.tolist(),
-        "final_observations": results.final_observations.tolist(),
-        "normalized_score": float(task.normalized_score(results.returns.mean())),
+        **of_each[-1],
     }
+    if config.every_iteration:
+        stored["iterations"] = of_each
     save_json(here / "result.json", stored)
     return stored
 
 
+def trial_folder(config: TrialConfig, folder: str | os.PathLike) -> Path:
+    """A trial's own folder in `folder`."""
+    return Path(folder) / config.identity
+
+
+def load_trial_data(config: TrialConfig, data_folder: str | os.PathLike | None = None) -> Trajectories:
+    """The data set that a trial learns from; `data_folder` as of :func:`run_trial`."""
+    options = {} if config.transitions is None else {"transitions": config.transitions}
+    if data_folder is not None:
+        options["folder"] = data_folder
+    return load_task(config.task).load_trajectories(**options)
+
+
+def trained_agent(
+    config: TrialConfig, folder: str | os.PathLike, trajectories: Trajectories, *, device: str = "cpu"
+) -> SfBC:
+    """The agent of an SfBC trial that has run, with the critics and targets of all iterations, from what the trial stored.
+
+    Raises:
+        ValueError: the trial is not one of SfBC, or `trajectories` are not its data.
+    """
+    if not isinstance(config.agent, SfBCConfig):
+        raise ValueError(f"expected a trial of SfBC, got one of {type(config.agent).__name__}")
+    return SfBC(config.agent, device=device).fit(trajectories, trial_folder(config, folder) / "run")
+
+
 def run_trials(
-    configs: Sequence[TrialConfig], folder: str | os.PathLike, executor: Executor | None = None, *, device: str = "cpu"
+    configs: Sequence[TrialConfig], folder: str | os.PathLike, executor: Executor | None = None, **options: Any
 ) -> list[dict[str, Any]]:
     """Run many trials, here or on any `concurrent.futures` executor (processes, or a dask cluster's).
 
     Trials are independent, and each stores its result when it is done: a run that is cut short loses only what was under
-    way.
+    way. `options` are those of :func:`run_trial`: `device`, `workers`, `data_folder`.
     """
-    one = partial(run_trial, folder=folder, device=device)
+    return on_executor(partial(run_trial, folder=folder, **options), configs, executor)
+
+
+def on_executor(
+    one: Callable[[TrialConfig], dict[str, Any]], configs: Sequence[TrialConfig], executor: Executor | None
+) -> list[dict[str, Any]]:
+    """`one` of every config, in order: in this process, or on an executor whose workers have one thread each."""
     if executor is None:
         return [one(config) for config in configs]
     # Each worker has its share of the cores; without this, every one of them would use all cores.
     return list(executor.map(partial(_with_one_thread, one), configs))
 
 
-def _with_one_thread(function, config: TrialConfig) -> dict[str, Any]:
+def _with_one_thread(function: Callable[[TrialConfig], dict[str, Any]], config: TrialConfig) -> dict[str, Any]:
     torch.set_num_threads(1)
     return function(config)

@@ -12,17 +12,13 @@ of the row before, while the ball has moved on; here it is the state the ball is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from sfbc_core.tasks.d4rl.environments import D4RLEnv, numpy_randomness
-from sfbc_core.tasks.d4rl.installation import import_d4rl
+from sfbc_core.tasks.d4rl.environments import D4RLEnv
 from sfbc_core.tasks.d4rl.regeneration.recorders import Columns, stacked
+from sfbc_core.tasks.d4rl.waypoints import waypoint_controller_class
 
 ACTION_NOISE = 0.5  # deviation; D4RL's
 GOAL_RADIUS = 0.5  # the environment's
@@ -56,7 +52,7 @@ class Maze2dRecorder:
         self._maze = env.d4rl_env
         self._goal = np.array(self._maze.get_target(), dtype=np.float64)
         self._noise = np.random.default_rng(noise)
-        self._controller = _controller_class()(self._maze.str_maze_spec, seed)
+        self._controller = waypoint_controller_class()(self._maze.str_maze_spec, seed)
         self._steps, self._rows = steps, 0
         self._since_target = 0
         self._maze.set_target()
@@ -130,47 +126,3 @@ class Maze2dRecorder:
 
 
 _CONTROLLER_STATE = ("_target", "_waypoints", "_waypoint_idx", "_waypoint_prev_loc")
-
-
-@cache
-def _controller_class() -> type:
-    """D4RL's waypoint controller, fast and with randomness of its own; a function, for D4RL is imported when it is used."""
-    import_d4rl()
-    from d4rl.pointmaze import waypoint_controller
-
-    solve = waypoint_controller.q_iteration.q_iteration
-
-    class Controller(waypoint_controller.WaypointController):
-        """Finds the way as D4RL's does, but runs Q-iteration once a goal cell (as shipped, once a target: 50 ms each)."""
-
-        def __init__(self, maze: str, seed: int) -> None:
-            super().__init__(maze)
-            self.routes = 0  # how many have been planned
-            self._seed = seed
-            self._solved: dict[bytes, np.ndarray] = {}
-
-        def _new_target(self, start: np.ndarray, target: np.ndarray) -> None:
-            # A generator for each route, so that the number of routes is all there is to remember of the randomness.
-            own = np.random.RandomState(np.random.MT19937(np.random.SeedSequence([self._seed, self.routes])))
-            self.routes += 1
-            with numpy_randomness(own), _q_iteration_by(waypoint_controller, self._q_values):
-                super()._new_target(start, target)
-
-        def _q_values(self, env: Any, **options: Any) -> np.ndarray:
-            cells = env.gs.spec.tobytes()  # the goal cell is marked in it
-            if cells not in self._solved:
-                self._solved[cells] = solve(env=env, **options)
-            return self._solved[cells]
-
-    return Controller
-
-
-@contextmanager
-def _q_iteration_by(module: ModuleType, solve: Any) -> Iterator[None]:
-    """Let D4RL's module of the controller find `solve` where it looks for Q-iteration."""
-    shipped = module.q_iteration
-    module.q_iteration = SimpleNamespace(q_iteration=solve)
-    try:
-        yield
-    finally:
-        module.q_iteration = shipped

@@ -30,7 +30,7 @@ def load_regenerated(
     task: str,
     *,
     folder: str | os.PathLike | None = None,
-    num_transitions: int | None = None,
+    transitions: int | None = None,
     seed: int | None = None,
 ) -> Trajectories:
     """The regenerated data set of the task that D4RL calls `task`.
@@ -41,7 +41,7 @@ def load_regenerated(
     Args:
         task: D4RL's name.
         folder: where the file is; ``D4RL_DATASET_DIR``/regen, else ``~/.d4rl/datasets/regen``, if it is not given.
-        num_transitions, seed: of maze2d that is regenerated now; as many as D4RL's file has, and 0, if not given.
+        transitions, seed: of maze2d that is regenerated now; as many as D4RL's file has, and 0, if not given.
 
     Raises:
         FileNotFoundError: the file is not there and needs a policy; the message has the command that makes it.
@@ -55,11 +55,11 @@ def load_regenerated(
 
     path = regenerated_path(task, folder)
     needed = policies_needed(task)
-    asked = num_transitions is not None or seed is not None
+    asked = transitions is not None or seed is not None
     if needed and asked:
-        raise ValueError(f"{PREFIX}{task} is read from {path}: num_transitions and seed are given when it is made")
+        raise ValueError(f"{PREFIX}{task} is read from {path}: transitions and seed are given when it is made")
     if asked or not (needed or path.exists()):
-        recipe = make_recipe(task, steps=num_transitions, seed=seed or 0)
+        recipe = make_recipe(task, steps=transitions, seed=seed or 0)
         # As with other generated data, a change of the recipe's source makes other data.
         path = record(recipe, cache_dir() / f"regen-{recipe.digest()}-{source_digest(Maze2dRecorder)}")
     elif not path.exists():

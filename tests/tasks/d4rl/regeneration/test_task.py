@@ -43,10 +43,10 @@ def test_the_command_makes_the_file_that_the_task_reads(capsys, tmp_path):
 
 def test_maze2d_is_made_on_demand_once(tmp_path, monkeypatch):
     task = load_task("regen/maze2d-umaze-v1")
-    data = task.load_trajectories(num_transitions=400, seed=1)
+    data = task.load_trajectories(transitions=400, seed=1)
     assert len(data) == 400 and data.timeouts.sum() == 1
     monkeypatch.setattr("sfbc_core.tasks.d4rl.regeneration.maze2d.Maze2dRecorder.record", None)
-    assert task.load_trajectories(num_transitions=400, seed=1).fingerprint() == data.fingerprint()
+    assert task.load_trajectories(transitions=400, seed=1).fingerprint() == data.fingerprint()
     assert not (tmp_path / "d4rl").exists(), "what is made on demand goes to the cache"
 
 
@@ -63,8 +63,8 @@ def test_without_a_file_the_message_has_the_command_that_makes_it(tmp_path):
 
 
 def test_a_number_of_transitions_needs_a_recipe_without_policies():
-    with pytest.raises(ValueError, match="num_transitions and seed are given when it is made"):
-        load_task("regen/antmaze-umaze-v2").load_trajectories(num_transitions=100)
+    with pytest.raises(ValueError, match="transitions and seed are given when it is made"):
+        load_task("regen/antmaze-umaze-v2").load_trajectories(transitions=100)
 
 
 def test_a_file_of_another_task_or_origin_is_refused(tmp_path):

@@ -1,0 +1,143 @@
+"""Short films of an agent in one of D4RL's simulations, drawn from the recorded states of an episode."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+
+from sfbc_core.episodes import episode_seed
+from sfbc_core.evaluation import Agent
+from sfbc_core.experiments.figures import COLORS
+from sfbc_core.randomness import make_generator
+from sfbc_core.tasks.registry import Task
+
+DIGITS = 3  # of recorded positions: millimetres, where a maze's cell is a metre or four
+FRAMES_PER_SECOND = 20
+
+
+def record_episode(agent: Agent, task: Task, seed: int, number: int = 0) -> dict[str, Any]:
+    """Episode `number` of the evaluation with `seed`, once more, with all that a film needs.
+
+    Args:
+        agent: see :class:`~sfbc_core.evaluation.Agent`.
+        task: one of D4RL's tasks.
+        seed, number: of the evaluation and the episode, which together decide its start, goal and draws.
+
+    Returns:
+        `qpos`, the simulator's coordinates before every step, rounded, as lists; `return`, `length`, and `env_seed`, the
+        seed with which the environment was reset.
+    """
+    env = task.make_env()
+    env_seed = episode_seed(seed, number)
+    observation, _ = env.reset(seed=env_seed)
+    generators = [make_generator(seed, "episode", number)]
+    positions, total, over = [], 0.0, False
+    while not over:
+        positions.append(env.d4rl_env.sim.data.qpos.round(DIGITS).tolist())
+        action = agent.act(torch.from_numpy(observation.astype(np.float32))[None], generators)[0].numpy()
+        observation, reward, terminated, truncated, _ = env.step(action)
+        total += reward
+        over = terminated or truncated
+    env.close()
+    return {"qpos": positions, "return": total, "length": len(positions), "env_seed": env_seed}
+
+
+def film(task: Task, episode: Mapping[str, Any], alt: str, *, every: int = 4) -> Film:
+    """A film of a recorded episode, drawn in D4RL's simulation; without OpenGL, a plot of the way instead.
+
+    Args:
+        task: the task of the episode.
+        episode: what :func:`record_episode` gave.
+        alt: what is to be seen, for those who cannot see it.
+        every: every how many steps there is a frame.
+    """
+    qpos = np.array(episode["qpos"])
+    env = task.make_env(render_mode="rgb_array")
+    try:
+        env.reset(seed=episode["env_seed"])
+        resting = np.zeros_like(env.d4rl_env.sim.data.qvel)
+        frames = []
+        for position in qpos[::every]:
+            env.d4rl_env.set_state(position, resting)
+            frames.append(env.render())
+    except RuntimeError as error:  # no OpenGL here
+        return Film("image/png", _plot_way(qpos), alt, f"A plot in place of a film: {str(error).split('.')[0]}.")
+    finally:
+        env.close()
+    return Film("video/mp4", _encode(np.stack(frames)), alt)
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film, or a picture in its place, that a page shows without any other file.
+
+    Attributes:
+        kind: "video/mp4" or "image/png".
+        content: the file.
+        alt: what is to be seen.
+        note: what else to say below it.
+    """
+
+    kind: str
+    content: bytes
+    alt: str
+    note: str = ""
+
+    def _repr_html_(self) -> str:
+        source = f"data:{self.kind};base64,{base64.b64encode(self.content).decode()}"
+        alt = escape(self.alt, quote=True)
+        if self.kind == "video/mp4":
+            shown = f'<video controls loop muted playsinline width="360" aria-label="{alt}" src="{source}"></video>'
+        else:
+            shown = f'<img width="360" alt="{alt}" src="{source}">'
+        return f"<figure>{shown}<figcaption>{escape(self.note)}</figcaption></figure>" if self.note else shown
+
+    def __repr__(self) -> str:
+        return f"{self.kind}, {len(self.content):,} bytes: {self.alt}"
+
+
+def _encode(frames: UInt8[np.ndarray, "F height width 3"]) -> bytes:
+    """H.264, which every browser plays."""
+    import imageio_ffmpeg
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "film.mp4")
+        writer = imageio_ffmpeg.write_frames(
+            path,
+            frames.shape[2:0:-1],
+            fps=FRAMES_PER_SECOND,
+            codec="libx264",
+            quality=None,
+            output_params=["-crf", "30", "-vf", "scale=360:-2", "-movflags", "+faststart"],
+        )
+        writer.send(None)
+        for frame in frames:
+            writer.send(np.ascontiguousarray(frame))
+        writer.close()
+        return Path(path).read_bytes()
+
+
+def _plot_way(qpos: Float[np.ndarray, "T Q"]) -> bytes:
+    """The first two coordinates, from the open circle to the dot: x and y in a maze, forward and up for a runner."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4, 4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(qpos[:, 0], qpos[:, 1], color=COLORS["diffusion"])
+    axes.plot(*qpos[0, :2], "o", mfc="white", color=COLORS["diffusion"])
+    axes.plot(*qpos[-1, :2], "o", color=COLORS["diffusion"])
+    axes.set(xlabel="qpos[0]", ylabel="qpos[1]")
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=90)
+    return content.getvalue()

@@ -1,0 +1,69 @@
+"""The study of AntMaze: the same as Maze2D with a body, in two mazes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sfbc_core.experiments.clips import record_episode
+from sfbc_core.experiments.profiles import choose
+from sfbc_core.experiments.studies.common import cpu_agent, planned_picture, smoke_agent, stand_in_data
+from sfbc_core.experiments.study import Study
+from sfbc_core.experiments.trial import TrialConfig
+from sfbc_core.sfbc import SfBC, SfBCConfig
+from sfbc_core.tasks import load_task
+from sfbc_core.tasks.registry import Task
+from sfbc_core.trajectories import Trajectories
+
+TASKS = ("antmaze-umaze-v2", "antmaze-medium-play-v2")
+
+
+def agent_config(profile: str, name: str, seed: int) -> SfBCConfig:
+    """SfBC at the size of a profile; the paper's at "full"."""
+    iterations = load_task(name).config.planning_iterations
+    if profile == "full":
+        return SfBCConfig(planning_iterations=iterations, seed=seed)
+    if profile == "smoke":
+        return smoke_agent(planning_iterations=2, value_every=10, seed=seed)
+    return cpu_agent(
+        widths=(256, 128, 64),
+        behavior_steps=10_000,
+        critic_steps=5_000,
+        behavior_rate=2e-3,
+        planning_iterations=iterations,
+        value_every=10,
+        seed=seed,
+    )
+
+
+def trials(profile: str) -> Sequence[TrialConfig]:
+    """Every maze with every seed."""
+    tasks = choose(profile, smoke=TASKS[:1], quick=TASKS, full=TASKS)
+    return [
+        TrialConfig(
+            f"regen/{name}",
+            agent_config(profile, name, seed),
+            episodes=choose(profile, smoke=1, quick=20, full=100),
+            profile=profile,
+            every_iteration=True,
+        )
+        for name in tasks
+        for seed in range(choose(profile, smoke=2, quick=3, full=4))
+    ]
+
+
+def look(config: TrialConfig, agent: SfBC, task: Task, trajectories: Trajectories) -> dict[str, Any]:
+    """Planned returns (Figure 2) and an episode."""
+    return {
+        "picture": planned_picture(agent, trajectories, config.agent.seed),
+        "episodes": {"last": record_episode(agent, task, config.agent.seed)},
+    }
+
+
+def small_data(folder: Path) -> None:
+    """Data by an ant that has learned nothing."""
+    stand_in_data(folder, TASKS[0], observation_dim=29, action_dim=8, policies=1, steps=1_500)
+
+
+STUDY = Study("antmaze", trials, look, small_data)

@@ -1,0 +1,86 @@
+"""The study of locomotion: a hopper from medium and expert recordings, and how its actions are selected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sfbc_core.evaluation import evaluate
+from sfbc_core.experiments.clips import record_episode
+from sfbc_core.experiments.profiles import choose
+from sfbc_core.experiments.studies.common import cpu_agent, rounded, smoke_agent, stand_in_data
+from sfbc_core.experiments.study import Study
+from sfbc_core.experiments.trial import TrialConfig
+from sfbc_core.sfbc import SfBC, SfBCConfig
+from sfbc_core.tasks import load_task
+from sfbc_core.tasks.registry import Task
+from sfbc_core.trajectories import Trajectories
+
+TASK = "hopper-medium-expert-v2"
+# Ways to act with the same behavior model and critic. With α = 0 the candidate is drawn without a look at Q.
+SELECTIONS = {
+    "any candidate": {"selection": "sample", "alpha": 0.0},
+    "softmax, α = 20": {"selection": "sample", "alpha": 20.0},
+    "the best": {"selection": "greedy"},
+    "mean of the best 4": {"selection": "mean_of_best", "best": 4},
+    "mean of the best 16": {"selection": "mean_of_best", "best": 16},
+}
+
+
+def agent_config(profile: str, seed: int) -> SfBCConfig:
+    """SfBC at the size of a profile; the paper's at "full"."""
+    paper = load_task(TASK).config
+    shared = {
+        "planning_iterations": paper.planning_iterations,
+        "selection": "mean_of_best",
+        "best": paper.actions_averaged,
+        "seed": seed,
+    }
+    if profile == "full":
+        return SfBCConfig(**shared)
+    if profile == "smoke":
+        return smoke_agent(num_candidates=16, **shared)
+    return cpu_agent(widths=(128, 64, 32), behavior_steps=10_000, critic_steps=10_000, behavior_rate=2e-3, **shared)
+
+
+def trials(profile: str) -> Sequence[TrialConfig]:
+    """The mixture with every seed."""
+    return [
+        TrialConfig(
+            f"regen/{TASK}",
+            agent_config(profile, seed),
+            episodes=choose(profile, smoke=2, quick=20, full=20),
+            profile=profile,
+            every_iteration=True,
+        )
+        for seed in range(choose(profile, smoke=2, quick=3, full=4))
+    ]
+
+
+def look(config: TrialConfig, agent: SfBC, task: Task, trajectories: Trajectories) -> dict[str, Any]:
+    """The scores of every way to select, after the first and the last iteration, the returns of the data, and an episode."""
+    seed = config.agent.seed
+
+    def scores(k: int, options: dict[str, Any]) -> list[float]:
+        selecting = agent.at_iteration(k)
+        selecting.config = replace(selecting.config, **options)
+        return rounded(task.normalized_score(evaluate(selecting, task, config.episodes, seed).returns), 2)
+
+    return {
+        "selections": {
+            name: {str(k): scores(k, options) for k in (1, config.agent.planning_iterations)}
+            for name, options in SELECTIONS.items()
+        },
+        "episode_scores": rounded(task.normalized_score(trajectories.episode_returns.numpy()), 2),
+        "episodes": {"last": record_episode(agent, task, seed)},
+    }
+
+
+def small_data(folder: Path) -> None:
+    """Data by two hoppers that have learned nothing."""
+    stand_in_data(folder, TASK, observation_dim=11, action_dim=3, policies=2, steps=600)
+
+
+STUDY = Study("locomotion", trials, look, small_data)

@@ -1,0 +1,87 @@
+"""The study of Maze2D: three mazes, three seeds, every planning iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from sfbc_core.experiments.clips import record_episode
+from sfbc_core.experiments.profiles import choose
+from sfbc_core.experiments.studies.common import cpu_agent, planned_picture, smoke_agent
+from sfbc_core.experiments.study import Study
+from sfbc_core.experiments.trial import TrialConfig
+from sfbc_core.randomness import make_generator
+from sfbc_core.sfbc import SfBC, SfBCConfig
+from sfbc_core.tasks import load_task
+from sfbc_core.tasks.registry import Task
+from sfbc_core.trajectories import Trajectories
+
+MAZES = ("umaze", "medium", "large")
+JUDGED_STATES = 400  # in which actions are compared with the controller's
+
+
+def agent_config(profile: str, maze: str, seed: int) -> SfBCConfig:
+    """SfBC at the size of a profile; the paper's at "full"."""
+    iterations = load_task(f"regen/maze2d-{maze}-v1").config.planning_iterations
+    if profile == "full":
+        return SfBCConfig(planning_iterations=iterations, seed=seed)
+    if profile == "smoke":
+        return smoke_agent(planning_iterations=2, seed=seed)
+    return cpu_agent(
+        widths=(64, 32), behavior_steps=4_000, critic_steps=10_000, planning_iterations=iterations, seed=seed
+    )
+
+
+def trials(profile: str) -> Sequence[TrialConfig]:
+    """Every maze with every seed."""
+    mazes = choose(profile, smoke=MAZES[:1], quick=MAZES, full=MAZES)
+    seeds = choose(profile, smoke=2, quick=3, full=3)
+    return [
+        TrialConfig(
+            f"regen/maze2d-{maze}-v1",
+            agent_config(profile, maze, seed),
+            episodes=choose(profile, smoke=1, quick=20, full=20),
+            profile=profile,
+            transitions=choose(profile, smoke=2_000, quick=1_000_000, full=None),
+            every_iteration=True,
+        )
+        for maze in mazes
+        for seed in range(seeds)
+    ]
+
+
+def look(config: TrialConfig, agent: SfBC, task: Task, trajectories: Trajectories) -> dict[str, Any]:
+    """Planned returns (Figure 2), the actions of every iteration beside the controller's, and two episodes."""
+    # Only here: it needs D4RL.
+    from sfbc_core.tasks.d4rl.waypoints import controller_actions
+
+    seed = config.agent.seed
+    generator = make_generator(seed, "look")
+    states = trajectories.observations[torch.randint(len(trajectories), (JUDGED_STATES,), generator=generator)]
+    reference = controller_actions(config.task.removeprefix("regen/"), states.numpy())
+    iterations = range(1, config.agent.planning_iterations + 1)
+    chosen = [agent.at_iteration(k).act(states, make_generator(seed, "judged")).numpy() for k in iterations]
+    return {
+        "picture": planned_picture(agent, trajectories, seed),
+        "agreement": {
+            "behavior": agreement(agent.behavior.sample(states, 1, generator)[:, 0].numpy(), reference),
+            "iterations": [agreement(actions, reference) for actions in chosen],
+        },
+        "episodes": {
+            "first": record_episode(agent.at_iteration(1), task, seed),
+            "last": record_episode(agent, task, seed),
+        },
+    }
+
+
+def agreement(actions: Float[np.ndarray, "S A"], reference: Float[np.ndarray, "S A"]) -> float:
+    """Mean cosine of the angle between actions and others; an action of no length has no angle and does not count."""
+    lengths = np.linalg.norm(actions, axis=1) * np.linalg.norm(reference, axis=1)
+    return float(((actions * reference).sum(1)[lengths > 0] / lengths[lengths > 0]).mean())
+
+
+STUDY = Study("maze2d", trials, look)
