@@ -6,7 +6,7 @@ import math
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -161,8 +161,21 @@ class SfBC:
         """
         if not 1 <= k <= len(self.critics):
             raise ValueError(f"k must lie between 1 and the {len(self.critics)} critics of this agent, got {k}")
-        agent = type(self)(replace(self.config, planning_iterations=k), self.device)
-        agent.behavior, agent.critics, agent.targets = self.behavior, self.critics[:k], self.targets[:k]
+        agent = self.selecting(planning_iterations=k)
+        agent.critics, agent.targets = self.critics[:k], self.targets[:k]
+        return agent
+
+    def selecting(self, **options: Any) -> SfBC:
+        """An agent with the same behavior model and critics that acts in another way.
+
+        Args:
+            options: fields of its config that differ: `selection`, `alpha`, `num_candidates`, `best`.
+
+        Raises:
+            ValueError: an impossible value. TypeError: no such field.
+        """
+        agent = type(self)(replace(self.config, **options), self.device)
+        agent.behavior, agent.critics, agent.targets = self.behavior, self.critics, self.targets
         return agent
 
     def _valued_rows(self, trajectories: Trajectories) -> Int[Tensor, " V"]:

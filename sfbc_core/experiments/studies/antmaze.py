@@ -8,7 +8,13 @@ from typing import Any
 
 from sfbc_core.experiments.clips import record_episode
 from sfbc_core.experiments.profiles import choose
-from sfbc_core.experiments.studies.common import cpu_agent, planned_picture, smoke_agent, stand_in_data
+from sfbc_core.experiments.studies.common import (
+    cpu_agent,
+    planned_picture,
+    selection_scores,
+    smoke_agent,
+    stand_in_data,
+)
 from sfbc_core.experiments.study import Study
 from sfbc_core.experiments.trial import TrialConfig
 from sfbc_core.sfbc import SfBC, SfBCConfig
@@ -16,6 +22,11 @@ from sfbc_core.tasks import load_task
 from sfbc_core.tasks.registry import Task
 from sfbc_core.trajectories import Trajectories
 
+# Ways to act with the last critic. With α = 0 the candidate is drawn without a look at Q: the behavior model alone.
+SELECTIONS = {
+    "any candidate": {"selection": "sample", "alpha": 0.0},
+    "softmax, α = 20": {"selection": "sample", "alpha": 20.0},
+}
 TASKS = ("antmaze-umaze-v2", "antmaze-medium-play-v2")
 
 
@@ -54,8 +65,9 @@ def trials(profile: str) -> Sequence[TrialConfig]:
 
 
 def look(config: TrialConfig, agent: SfBC, task: Task, trajectories: Trajectories) -> dict[str, Any]:
-    """Planned returns (Figure 2) and an episode."""
+    """Planned returns (Figure 2), scores of other selections, and an episode."""
     return {
+        "selections": selection_scores(agent, SELECTIONS, task, config.episodes),
         "picture": planned_picture(agent, trajectories, config.agent.seed),
         "episodes": {"last": record_episode(agent, task, config.agent.seed)},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from torch import Tensor
 from sfbc_core.behavior import DiffusionConfig, SolverConfig
 from sfbc_core.critic import CriticConfig
 from sfbc_core.diffusion import ScoreNetworkConfig
+from sfbc_core.evaluation import evaluate
 from sfbc_core.sfbc import SfBC, SfBCConfig
+from sfbc_core.tasks.registry import Task
 from sfbc_core.training import TrainingConfig
 from sfbc_core.trajectories import Trajectories
 
@@ -96,3 +98,14 @@ def planned_picture(agent: SfBC, trajectories: Trajectories, seed: int) -> dict[
         "positions": rounded(trajectories.observations[rows, :2], 2),
         "targets": [rounded(targets[rows]) for targets in agent.targets],
     }
+
+
+def selection_scores(
+    agent: SfBC, selections: Mapping[str, Mapping[str, Any]], task: Task, episodes: int
+) -> dict[str, float]:
+    """The mean score of an agent for every way to act: fields of its config, by a name."""
+    scores = {}
+    for name, options in selections.items():
+        result = evaluate(agent.selecting(**options), task, episodes, agent.config.seed)
+        scores[name] = float(task.normalized_score(result.returns.mean()))
+    return scores

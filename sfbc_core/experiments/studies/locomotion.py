@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sfbc_core.evaluation import evaluate
 from sfbc_core.experiments.clips import record_episode
 from sfbc_core.experiments.profiles import choose
-from sfbc_core.experiments.studies.common import cpu_agent, rounded, smoke_agent, stand_in_data
+from sfbc_core.experiments.studies.common import cpu_agent, rounded, selection_scores, smoke_agent, stand_in_data
 from sfbc_core.experiments.study import Study
 from sfbc_core.experiments.trial import TrialConfig
 from sfbc_core.sfbc import SfBC, SfBCConfig
@@ -61,20 +59,13 @@ def trials(profile: str) -> Sequence[TrialConfig]:
 
 def look(config: TrialConfig, agent: SfBC, task: Task, trajectories: Trajectories) -> dict[str, Any]:
     """The scores of every way to select, after the first and the last iteration, the returns of the data, and an episode."""
-    seed = config.agent.seed
-
-    def scores(k: int, options: dict[str, Any]) -> list[float]:
-        selecting = agent.at_iteration(k)
-        selecting.config = replace(selecting.config, **options)
-        return rounded(task.normalized_score(evaluate(selecting, task, config.episodes, seed).returns), 2)
-
+    iterations = (1, config.agent.planning_iterations)
     return {
         "selections": {
-            name: {str(k): scores(k, options) for k in (1, config.agent.planning_iterations)}
-            for name, options in SELECTIONS.items()
+            f"K = {k}": selection_scores(agent.at_iteration(k), SELECTIONS, task, config.episodes) for k in iterations
         },
         "episode_scores": rounded(task.normalized_score(trajectories.episode_returns.numpy()), 2),
-        "episodes": {"last": record_episode(agent, task, seed)},
+        "episodes": {"last": record_episode(agent, task, config.agent.seed)},
     }
 
 
