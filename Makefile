@@ -5,6 +5,7 @@
 #   JOBS      chapters or tests that run side by side                  (make book JOBS=4)
 #   PYTHON    the interpreter that makes .venv, if not python3.11      (make test PYTHON=/opt/python3.11/bin/python3)
 #   UPGRADE   take the newest versions that pyproject.toml allows       (make lock UPGRADE=1)
+#   STUDY     which recorded results to make again                     (make results STUDY=maze2d PROFILE=quick)
 #   PORT      where `make serve` listens                               (make serve PORT=9000)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -33,6 +34,11 @@ book: $(VENV) ## execute every chapter and build the book into _build/html
 serve: $(VENV) ## serve the built book on http://127.0.0.1:8000
 	@test -f _build/html/index.html || { echo "There is no built book yet: run 'make book' first." >&2; exit 1; }
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+.PHONY: results
+results: $(VENV) ## run the trials behind a chapter anew, for hours (STUDY=maze2d, antmaze or locomotion)
+	@test -n "$(STUDY)" || { echo "Say which: make results STUDY=maze2d (or antmaze, locomotion)." >&2; exit 1; }
+	$(BIN)/python -m sfbc_core.experiments $(STUDY) --profile $(PROFILE) --jobs $(JOBS)
 
 .PHONY: lab
 lab: $(VENV) ## open the chapters in JupyterLab

@@ -194,9 +194,7 @@ class SfBC:
         options = {"timeout": self.config.timeout, "max_on": self.config.max_on}
         return planned_returns(trajectories, values, self.config.discount, **options)
 
-    def _value_candidates(
-        self, observations: Float[Tensor, "V obs"], store: RunStore
-    ) -> Float[Tensor, "V M act"]:
+    def _value_candidates(self, observations: Float[Tensor, "V obs"], store: RunStore) -> Float[Tensor, "V M act"]:
         generator = make_generator(self.config.seed, "candidates", device=self.device)
         return store.tensor(
             "candidates",

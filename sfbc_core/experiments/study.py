@@ -171,7 +171,9 @@ class StudyRecord:
             "computed": how,
             "command": self._record["command"],
             "seeds": ", ".join(sorted({provenance["seed"] for provenance in of_trials}, key=int)),
-            "dates": " to ".join(sorted({provenance["date"] for provenance in of_trials})[:: max(1, len(of_trials) - 1)]),
+            "dates": " to ".join(
+                sorted({provenance["date"] for provenance in of_trials})[:: max(1, len(of_trials) - 1)]
+            ),
             "training and evaluation": f"{len(of_trials)} trials, {seconds / 60:.0f} minutes in all",
             "versions": "; ".join(sorted({provenance["versions"] for provenance in of_trials})),
             "machine": "; ".join(sorted({provenance["machine"] for provenance in of_trials})),

@@ -71,8 +71,8 @@ def run_trial(
         data_folder: where the files of D4RL's tasks are, if not in the default folder.
 
     Returns:
-        The contents of result.json: config, provenance, and per episode the return, the length and the last observation; with
-        `every_iteration` also `iterations`, the returns, lengths and score after each iteration.
+        The contents of result.json: config, provenance, score, and per episode the return, the length and the last
+        observation; with `every_iteration` also `iterations`, the same after each iteration.
     """
     here = trial_folder(config, folder)
     if (here / "result.json").exists():

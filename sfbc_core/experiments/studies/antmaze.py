@@ -26,6 +26,7 @@ from sfbc_core.trajectories import Trajectories
 SELECTIONS = {
     "any candidate": {"selection": "sample", "alpha": 0.0},
     "softmax, α = 20": {"selection": "sample", "alpha": 20.0},
+    "best of 32": {"selection": "greedy"},
 }
 TASKS = ("antmaze-umaze-v2", "antmaze-medium-play-v2")
 
@@ -38,19 +39,21 @@ def agent_config(profile: str, name: str, seed: int) -> SfBCConfig:
     if profile == "smoke":
         return smoke_agent(planning_iterations=2, value_every=10, seed=seed)
     return cpu_agent(
-        widths=(256, 128, 64),
-        behavior_steps=10_000,
+        widths=(128, 64, 32),
+        behavior_steps=8_000,
         critic_steps=5_000,
-        behavior_rate=2e-3,
+        behavior_rate=3e-3,
         planning_iterations=iterations,
         value_every=10,
+        # The paper takes the best of 32. A critic trained this briefly ranks an ant's candidates by chance.
+        selection="sample",
         seed=seed,
     )
 
 
 def trials(profile: str) -> Sequence[TrialConfig]:
-    """Every maze with every seed."""
-    tasks = choose(profile, smoke=TASKS[:1], quick=TASKS, full=TASKS)
+    """The smallest maze with every seed; the medium one with fewer, for it takes as long and teaches less at "quick"."""
+    seeds = dict(zip(TASKS, choose(profile, smoke=(2, 0), quick=(3, 1), full=(4, 4)), strict=True))
     return [
         TrialConfig(
             f"regen/{name}",
@@ -59,8 +62,8 @@ def trials(profile: str) -> Sequence[TrialConfig]:
             profile=profile,
             every_iteration=True,
         )
-        for name in tasks
-        for seed in range(choose(profile, smoke=2, quick=3, full=4))
+        for name in TASKS
+        for seed in range(seeds[name])
     ]
 
 

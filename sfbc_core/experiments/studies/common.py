@@ -65,7 +65,12 @@ def _training(gradient_steps: int, learning_rate: float) -> TrainingConfig:
 def untrained_policy(path: Path, observation_dim: int, action_dim: int) -> Path:
     """Write a policy of random weights: one that has learned nothing, for data on which code is tried."""
     generator = np.random.default_rng(0)
-    sizes = {"fc0": (16, observation_dim), "fc1": (16, 16), "last_fc": (action_dim, 16), "last_fc_log_std": (action_dim, 16)}
+    sizes = {
+        "fc0": (16, observation_dim),
+        "fc1": (16, 16),
+        "last_fc": (action_dim, 16),
+        "last_fc_log_std": (action_dim, 16),
+    }
     weights = {f"{name}.weight": 0.1 * generator.standard_normal(shape, np.float32) for name, shape in sizes.items()}
     biases = {f"{name}.bias": np.zeros(shape[0], np.float32) for name, shape in sizes.items()}
     path.parent.mkdir(parents=True, exist_ok=True)

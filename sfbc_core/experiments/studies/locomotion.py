@@ -23,7 +23,6 @@ SELECTIONS = {
     "softmax, α = 20": {"selection": "sample", "alpha": 20.0},
     "the best": {"selection": "greedy"},
     "mean of the best 4": {"selection": "mean_of_best", "best": 4},
-    "mean of the best 16": {"selection": "mean_of_best", "best": 16},
 }
 
 
@@ -40,7 +39,9 @@ def agent_config(profile: str, seed: int) -> SfBCConfig:
         return SfBCConfig(**shared)
     if profile == "smoke":
         return smoke_agent(num_candidates=16, **shared)
-    return cpu_agent(widths=(128, 64, 32), behavior_steps=10_000, critic_steps=10_000, behavior_rate=2e-3, **shared)
+    return cpu_agent(
+        widths=(256, 128, 64), behavior_steps=10_000, critic_steps=8_000, behavior_rate=2e-3, value_every=10, **shared
+    )
 
 
 def trials(profile: str) -> Sequence[TrialConfig]:
