@@ -77,6 +77,7 @@ class SfBCConfig:
             raise ValueError(f"behavior must be one of {expected}, got {type(self.behavior).__name__}")
 
 
+ACTING = {"selection", "alpha", "num_candidates", "best"}  # fields that a fitted agent can change
 CONFIG_TYPES = {
     kind.__name__: kind
     for kind in (SfBCConfig, CriticConfig, TrainingConfig, ScoreNetworkConfig, SolverConfig, VPSchedule, *BEHAVIORS)
@@ -159,22 +160,33 @@ class SfBC:
         Raises:
             ValueError: there is no k-th critic; a loaded agent has the last one only.
         """
-        if not 1 <= k <= len(self.critics):
-            raise ValueError(f"k must lie between 1 and the {len(self.critics)} critics of this agent, got {k}")
-        agent = self.selecting(planning_iterations=k)
-        agent.critics, agent.targets = self.critics[:k], self.targets[:k]
+        total = self.config.planning_iterations
+        if not 1 <= k <= total:
+            raise ValueError(f"k must lie between 1 and the {total} iterations of this agent, got {k}")
+        if k < total != len(self.critics):
+            raise ValueError(f"only the last of {total} critics is there, as in an agent that was loaded; got k = {k}")
+        agent = self._sharing(replace(self.config, planning_iterations=k))
+        if k < total:
+            agent.critics, agent.targets = self.critics[:k], self.targets[:k]
         return agent
 
     def selecting(self, **options: Any) -> SfBC:
         """An agent with the same behavior model and critics that acts in another way.
 
         Args:
-            options: fields of its config that differ: `selection`, `alpha`, `num_candidates`, `best`.
+            options: fields of its config that differ, of those that decide how it acts: `selection`, `alpha`,
+                `num_candidates`, `best`.
 
         Raises:
-            ValueError: an impossible value. TypeError: no such field.
+            ValueError: another field, or an impossible value.
         """
-        agent = type(self)(replace(self.config, **options), self.device)
+        if wrong := set(options) - ACTING:
+            raise ValueError(f"expected fields that decide how to act, {sorted(ACTING)}, got {sorted(wrong)}")
+        return self._sharing(replace(self.config, **options))
+
+    def _sharing(self, config: SfBCConfig) -> SfBC:
+        """An agent of another config with these models."""
+        agent = type(self)(config, self.device)
         agent.behavior, agent.critics, agent.targets = self.behavior, self.critics, self.targets
         return agent
 

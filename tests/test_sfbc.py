@@ -76,7 +76,7 @@ def test_a_plan_leaves_the_data_only_where_the_value_is_known(tiny_sfbc, walk):
     assert torch.isfinite(two.targets[1]).all()
 
 
-def test_an_agent_at_an_iteration_is_the_agent_of_so_many(tiny_sfbc, walk):
+def test_an_agent_at_an_iteration_is_the_agent_of_so_many(tiny_sfbc, walk, tmp_path):
     three = SfBC(replace(tiny_sfbc, planning_iterations=3)).fit(walk)
     for k in (1, 2, 3):
         alone = SfBC(replace(tiny_sfbc, planning_iterations=k)).fit(walk)
@@ -85,8 +85,27 @@ def test_an_agent_at_an_iteration_is_the_agent_of_so_many(tiny_sfbc, walk):
         assert_same_weights(weights_of(at), weights_of(alone))
         assert torch.equal(at.act(walk.observations[:5]), alone.act(walk.observations[:5]))
     for k in (0, 4):
-        with pytest.raises(ValueError, match=f"k must lie between 1 and the 3 critics of this agent, got {k}"):
+        with pytest.raises(ValueError, match=f"k must lie between 1 and the 3 iterations of this agent, got {k}"):
             three.at_iteration(k)
+    three.save(tmp_path / "agent")
+    loaded = SfBC.load(tmp_path / "agent")
+    assert_same_weights(weights_of(loaded.at_iteration(3)), weights_of(three))
+    with pytest.raises(ValueError, match=r"only the last of 3 critics is there.*got k = 1"):
+        loaded.at_iteration(1)
+
+
+def test_the_same_models_can_select_in_another_way(agent, walk):
+    states = walk.observations[:7]
+    other = agent.selecting(selection="mean_of_best", best=2, num_candidates=9)
+    assert (other.config.num_candidates, agent.config.selection) == (9, "greedy")
+    candidates, q = other.candidates(states, generator=torch.Generator().manual_seed(2))
+    best = q.topk(2, dim=1).indices
+    expected = candidates[torch.arange(7)[:, None], best].mean(1)
+    torch.testing.assert_close(other.act(states, torch.Generator().manual_seed(2)), expected)
+    with pytest.raises(ValueError, match=r"fields that decide how to act.*got \['seed'\]"):
+        agent.selecting(seed=3)
+    with pytest.raises(ValueError, match="num_candidates must be at least 1, got 0"):
+        agent.selecting(num_candidates=0)
 
 
 def test_acting_is_batched_bounded_and_repeatable(agent, walk):

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 executor=executor,
                 device=options.device,
             )
-    except (ValueError, OSError, ImportError) as error:
+    except (OSError, ImportError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     path = record_path(options.study, options.profile, options.output)
     save_record(record, path)

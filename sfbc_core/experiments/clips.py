@@ -27,12 +27,15 @@ FRAMES_PER_SECOND = 20
 
 
 def record_episode(agent: Agent, task: Task, seed: int, number: int = 0) -> dict[str, Any]:
-    """Episode `number` of the evaluation with `seed`, once more, with all that a film needs.
+    """An episode with the start, goal and draws of episode `number` of an evaluation, and all that a film needs.
+
+    It may part from the evaluated one: that ran beside others, and the last digits of a batched matrix product can decide
+    between candidates of nearly equal Q.
 
     Args:
         agent: see :class:`~sfbc_core.evaluation.Agent`.
         task: one of D4RL's tasks.
-        seed, number: of the evaluation and the episode, which together decide its start, goal and draws.
+        seed, number: of the evaluation and the episode.
 
     Returns:
         `qpos`, the simulator's coordinates before every step, rounded, as lists; `return`, `length`, and `env_seed`, the

@@ -164,6 +164,7 @@ class StudyRecord:
     def origin(self) -> dict[str, str]:
         """Profile, command, dates, hours of training, versions and machine, by name."""
         of_trials = [trial["provenance"] for trial in self.trials]
+        dates = [provenance["date"] for provenance in of_trials]
         how = "while this page was built" if self.path is None else f"before, and read from {self.path.name}"
         seconds = sum(float(provenance["seconds"]) for provenance in of_trials)
         return {
@@ -171,9 +172,7 @@ class StudyRecord:
             "computed": how,
             "command": self._record["command"],
             "seeds": ", ".join(sorted({provenance["seed"] for provenance in of_trials}, key=int)),
-            "dates": " to ".join(
-                sorted({provenance["date"] for provenance in of_trials})[:: max(1, len(of_trials) - 1)]
-            ),
+            "dates": " to ".join(dict.fromkeys((min(dates), max(dates)))),
             "training and evaluation": f"{len(of_trials)} trials, {seconds / 60:.0f} minutes in all",
             "versions": "; ".join(sorted({provenance["versions"] for provenance in of_trials})),
             "machine": "; ".join(sorted({provenance["machine"] for provenance in of_trials})),

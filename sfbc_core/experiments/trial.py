@@ -68,7 +68,7 @@ def run_trial(
             work, from which a killed trial resumes, and the agent.
         device: where to train.
         workers: processes that step the environments of the evaluation; see :func:`sfbc_core.evaluation.evaluate`.
-        data_folder: where the files of D4RL's tasks are, if not in the default folder.
+        data_folder: where the files of D4RL's tasks are, if not in the default folder; of no meaning to data that is made.
 
     Returns:
         The contents of result.json: config, provenance, score, and per episode the return, the length and the last
@@ -117,9 +117,10 @@ def trial_folder(config: TrialConfig, folder: str | os.PathLike) -> Path:
 
 def load_trial_data(config: TrialConfig, data_folder: str | os.PathLike | None = None) -> Trajectories:
     """The data set that a trial learns from; `data_folder` as of :func:`run_trial`."""
-    options = {} if config.transitions is None else {"transitions": config.transitions}
-    if data_folder is not None:
-        options["folder"] = data_folder
+    if config.transitions is not None:  # data that is made, and not read from a file
+        options = {"transitions": config.transitions}
+    else:
+        options = {} if data_folder is None else {"folder": data_folder}
     return load_task(config.task).load_trajectories(**options)
 
 
@@ -130,10 +131,16 @@ def trained_agent(
 
     Raises:
         ValueError: the trial is not one of SfBC, or `trajectories` are not its data.
+        FileNotFoundError: it has not run.
     """
     if not isinstance(config.agent, SfBCConfig):
         raise ValueError(f"expected a trial of SfBC, got one of {type(config.agent).__name__}")
-    return SfBC(config.agent, device=device).fit(trajectories, trial_folder(config, folder) / "run")
+    here = trial_folder(config, folder)
+    if not (here / "result.json").exists():
+        raise FileNotFoundError(
+            f"expected a trial that has run in {here}, but result.json is not there: call run_trial"
+        )
+    return SfBC(config.agent, device=device).fit(trajectories, here / "run")
 
 
 def run_trials(

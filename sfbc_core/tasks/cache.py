@@ -41,7 +41,10 @@ def cached_trajectories(recipe: str, generate: Callable[[], Trajectories]) -> Tr
     return trajectories
 
 
-def source_digest(function: Callable) -> str:
-    """The first 8 digits of the sha256 of the file in which a function or class is defined."""
-    function = function.func if isinstance(function, partial) else function
-    return hashlib.sha256(Path(inspect.getfile(inspect.unwrap(function))).read_bytes()).hexdigest()[:8]
+def source_digest(*functions: Callable) -> str:
+    """The first 8 digits of the sha256 of the files in which functions or classes are defined."""
+    digest = hashlib.sha256()
+    for function in functions:
+        function = function.func if isinstance(function, partial) else function
+        digest.update(Path(inspect.getfile(inspect.unwrap(function))).read_bytes())
+    return digest.hexdigest()[:8]

@@ -24,6 +24,7 @@ from sfbc_core.experiments import (
     state_grid,
     success_interval,
 )
+from sfbc_core.experiments.trial import load_trial_data, trained_agent
 from sfbc_core.sfbc import SfBC
 
 
@@ -119,3 +120,39 @@ def test_a_grid_and_its_map_agree_on_rows_and_columns():
     x, y = np.array([1.0, 2.0, 3.0]), np.array([0.0, 1.0])
     assert state_grid(x, y).tolist() == [[1, 0], [2, 0], [3, 0], [1, 1], [2, 1], [3, 1]]
     np.testing.assert_array_equal(action_map(Position(), x, y, torch.Generator()), [[1, 2, 3], [101, 102, 103]])
+
+
+def test_a_trial_can_be_evaluated_after_every_iteration(tiny_sfbc, tmp_path):
+    agent = replace(tiny_sfbc, planning_iterations=3)
+    config = TrialConfig("toy-maze", agent, episodes=3, transitions=200, every_iteration=True)
+    result = run_trial(config, tmp_path)
+    assert len(result["iterations"]) == 3
+    assert result["iterations"][-1] == {name: result[name] for name in result["iterations"][-1]}
+    # The first of them is the agent of one iteration, whose evaluation has the same seed.
+    alone = TrialConfig("toy-maze", replace(agent, planning_iterations=1), episodes=3, transitions=200)
+    first = run_trial(alone, tmp_path)
+    assert "iterations" not in first and first["returns"] == result["iterations"][0]["returns"]
+    with pytest.raises(ValueError, match="every_iteration is for an SfBCConfig, got WeightedRegressionConfig"):
+        TrialConfig("toy-maze", WeightedRegressionConfig(), every_iteration=True)
+
+
+def test_a_trained_agent_comes_back_with_all_that_it_learned(tiny_sfbc, tmp_path):
+    config = TrialConfig("toy-maze", replace(tiny_sfbc, planning_iterations=2), episodes=2, transitions=200)
+    data = load_trial_data(config)
+    with pytest.raises(FileNotFoundError, match=r"expected a trial that has run in .*result.json is not there"):
+        trained_agent(config, tmp_path, data)
+    run_trial(config, tmp_path)
+    agent, fresh = trained_agent(config, tmp_path, data), SfBC(config.agent).fit(data)
+    assert len(agent.critics) == 2
+    for restored, expected in zip(agent.targets, fresh.targets, strict=True):
+        assert torch.equal(restored, expected)
+    other = TrialConfig("toy-maze", WeightedRegressionConfig(), transitions=200)
+    with pytest.raises(ValueError, match="expected a trial of SfBC, got one of WeightedRegressionConfig"):
+        trained_agent(other, tmp_path, data)
+
+
+def test_worker_processes_do_not_change_a_trial(tiny_sfbc, tmp_path):
+    config = TrialConfig("toy-maze", tiny_sfbc, episodes=3, transitions=200)
+    here = run_trial(config, tmp_path / "here")
+    there = run_trial(config, tmp_path / "there", workers=2)
+    assert here["returns"] == there["returns"] and here["lengths"] == there["lengths"]

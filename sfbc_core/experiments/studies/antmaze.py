@@ -45,7 +45,7 @@ def agent_config(profile: str, name: str, seed: int) -> SfBCConfig:
         behavior_rate=3e-3,
         planning_iterations=iterations,
         value_every=10,
-        # The paper takes the best of 32. A critic trained this briefly ranks an ant's candidates by chance.
+        # The paper takes the best of 32. That choice finds the errors of a critic trained this briefly: see chapter 10.
         selection="sample",
         seed=seed,
     )
@@ -53,7 +53,7 @@ def agent_config(profile: str, name: str, seed: int) -> SfBCConfig:
 
 def trials(profile: str) -> Sequence[TrialConfig]:
     """The smallest maze with every seed; the medium one with fewer, for it takes as long and teaches less at "quick"."""
-    seeds = dict(zip(TASKS, choose(profile, smoke=(2, 0), quick=(3, 1), full=(4, 4)), strict=True))
+    seeds = dict(zip(TASKS, choose(profile, smoke=(2, 0), quick=(2, 0), full=(4, 4)), strict=True))
     return [
         TrialConfig(
             f"regen/{name}",

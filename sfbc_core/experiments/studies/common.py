@@ -90,6 +90,7 @@ def stand_in_data(folder: Path, task: str, observation_dim: int, action_dim: int
 
 def rounded(values: Tensor | np.ndarray | Sequence[float], digits: int = 3) -> list[Any]:
     """Numbers as lists, short enough for a file that people read."""
+    values = values.cpu() if isinstance(values, Tensor) else values
     return np.round(np.asarray(values, dtype=np.float64), digits).tolist()
 
 
@@ -98,7 +99,7 @@ def planned_picture(agent: SfBC, trajectories: Trajectories, seed: int) -> dict[
     rows = np.random.default_rng(seed).choice(
         len(trajectories), size=min(PICTURE_ROWS, len(trajectories)), replace=False
     )
-    rows = torch.from_numpy(np.sort(rows))
+    rows = torch.from_numpy(np.sort(rows)).to(trajectories.device)
     return {
         "positions": rounded(trajectories.observations[rows, :2], 2),
         "targets": [rounded(targets[rows]) for targets in agent.targets],

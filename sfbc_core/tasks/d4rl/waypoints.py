@@ -16,7 +16,9 @@ from sfbc_core.tasks.d4rl.installation import import_d4rl
 
 
 def controller_actions(task: str, observations: Float[np.ndarray, "S 4"]) -> Float[np.ndarray, "S 2"]:
-    """What D4RL's controller does in each state, without noise, on the way to the task's goal, planned anew from there.
+    """What D4RL's controller does in each state on the way to the task's goal, planned anew from there.
+
+    The noise that D4RL's recipe adds to actions is not in it; that of its waypoints, each moved by up to 0.2, is.
 
     Args:
         task: D4RL's name, such as "maze2d-umaze-v1".

@@ -45,23 +45,31 @@ def load_regenerated(
 
     Raises:
         FileNotFoundError: the file is not there and needs a policy; the message has the command that makes it.
-        ValueError: a number of transitions or a seed for a task that needs a policy, or a file that is not of this task.
+        ValueError: a number of transitions or a seed for a task that needs a policy or together with a folder, or a file
+            that is not of this task.
     """
     # Only here: an environment can be used without reading files.
     from sfbc_core.tasks.d4rl.datasets import read_hdf5
     from sfbc_core.tasks.d4rl.regeneration.maze2d import Maze2dRecorder
     from sfbc_core.tasks.d4rl.regeneration.recipes import make_recipe, policies_needed, rules_of
     from sfbc_core.tasks.d4rl.regeneration.recording import record, recorded_attributes, regenerated_path
+    from sfbc_core.tasks.d4rl.waypoints import waypoint_controller_class
 
     path = regenerated_path(task, folder)
     needed = policies_needed(task)
     asked = transitions is not None or seed is not None
     if needed and asked:
         raise ValueError(f"{PREFIX}{task} is read from {path}: transitions and seed are given when it is made")
+    if asked and folder is not None:
+        raise ValueError(
+            f"either a folder to read {PREFIX}{task} from, or transitions and seed to make it anew, got both"
+        )
     if asked or not (needed or path.exists()):
         recipe = make_recipe(task, steps=transitions, seed=seed or 0)
         # As with other generated data, a change of the recipe's source makes other data.
-        path = record(recipe, cache_dir() / f"regen-{recipe.digest()}-{source_digest(Maze2dRecorder)}")
+        path = record(
+            recipe, cache_dir() / f"regen-{recipe.digest()}-{source_digest(Maze2dRecorder, waypoint_controller_class)}"
+        )
     elif not path.exists():
         files = " ".join(["--policy FILE.npz"] * len(needed))
         into = "" if folder is None else f" --folder {folder}"

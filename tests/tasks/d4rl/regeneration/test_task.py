@@ -20,6 +20,11 @@ def _own_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("SFBC_CACHE_DIR", str(tmp_path / "cache"))
 
 
+def test_a_folder_to_read_from_and_data_to_make_anew_exclude_each_other(tmp_path):
+    with pytest.raises(ValueError, match="either a folder to read regen/maze2d-umaze-v1 from, or transitions and seed"):
+        load_task("regen/maze2d-umaze-v1").load_trajectories(transitions=100, folder=tmp_path)
+
+
 def test_every_recipe_has_a_task_under_a_name_that_shows_it():
     assert {name for name in task_names() if name.startswith(PREFIX)} == {PREFIX + name for name in SIZES}
 
