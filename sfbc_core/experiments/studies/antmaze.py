@@ -28,6 +28,7 @@ SELECTIONS = {
     "softmax, α = 20": {"selection": "sample", "alpha": 20.0},
     "best of 32": {"selection": "greedy"},
 }
+FILMED = 5
 TASKS = ("antmaze-umaze-v2", "antmaze-medium-play-v2")
 
 
@@ -72,8 +73,19 @@ def look(config: TrialConfig, agent: SfBC, task: Task, trajectories: Trajectorie
     return {
         "selections": selection_scores(agent, SELECTIONS, task, config.episodes),
         "picture": planned_picture(agent, trajectories, config.agent.seed),
-        "episodes": {"last": record_episode(agent, task, config.agent.seed)},
+        "episodes": {"arriving": arriving_episode(agent, task, config.agent.seed)},
     }
+
+
+def arriving_episode(agent: SfBC, task: Task, seed: int) -> dict[str, Any]:
+    """The first of `FILMED` episodes in which the ant arrives, and how many came `before` it; the first if none does."""
+    first = None
+    for number in range(FILMED):
+        episode = {**record_episode(agent, task, seed, number), "before": number}
+        first = first or episode
+        if episode["return"]:
+            return episode
+    return first
 
 
 def small_data(folder: Path) -> None:
