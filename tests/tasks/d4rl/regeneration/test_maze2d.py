@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sfbc_core.tasks.d4rl.environments import D4RLEnv, numpy_randomness
-from sfbc_core.tasks.d4rl.regeneration import maze2d
 from sfbc_core.tasks.d4rl.regeneration.maze2d import Maze2dRecorder
+from sfbc_core.tasks.d4rl.waypoints import waypoint_controller_class
 
 # As in conftest.py, which comes too late for the recording that tests share.
 pytestmark = pytest.mark.skipif(find_spec("d4rl") is None, reason="d4rl is in the extra sfbc-core[d4rl]")
@@ -94,7 +94,7 @@ def test_the_way_is_that_of_d4rls_controller_as_shipped():
     from d4rl.pointmaze.waypoint_controller import WaypointController
 
     spec = D4RLEnv("maze2d-medium-v1").d4rl_env.str_maze_spec
-    ours, shipped = maze2d._controller_class()(spec, 5), WaypointController(spec)
+    ours, shipped = waypoint_controller_class()(spec, 5), WaypointController(spec)
     position = np.array([1.0, 1.0])
     for route, target in enumerate([(6.0, 6.0), (6.05, 1.0), (3.0, 3.9), (6.0, 6.0), (1.0, 1.0)]):
         action, _ = ours.get_action(position, np.zeros(2), np.array(target))
