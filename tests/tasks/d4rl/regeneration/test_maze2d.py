@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sfbc_core.tasks.d4rl.environments import D4RLEnv, numpy_randomness
+from sfbc_core.tasks.d4rl.regeneration import maze2d
 from sfbc_core.tasks.d4rl.regeneration.maze2d import Maze2dRecorder
 from sfbc_core.tasks.d4rl.waypoints import waypoint_controller_class
 
@@ -91,9 +92,10 @@ def test_the_noise_of_actions_has_a_deviation_of_half_and_is_clipped():
 
 
 def test_the_way_is_that_of_d4rls_controller_as_shipped():
+    spec = D4RLEnv("maze2d-medium-v1").d4rl_env.str_maze_spec
+    # Only now: the environment has imported d4rl in the way that works.
     from d4rl.pointmaze.waypoint_controller import WaypointController
 
-    spec = D4RLEnv("maze2d-medium-v1").d4rl_env.str_maze_spec
     ours, shipped = waypoint_controller_class()(spec, 5), WaypointController(spec)
     position = np.array([1.0, 1.0])
     for route, target in enumerate([(6.0, 6.0), (6.05, 1.0), (3.0, 3.9), (6.0, 6.0), (1.0, 1.0)]):
