@@ -93,7 +93,6 @@ class SfBC:
 
     Attributes:
         behavior: the model of μ(a|s).
-        critic: the Q(s, a) by which the agent acts: the last.
         critics: those of all K iterations. An agent that was loaded has only the last.
         targets: the critics' targets R^(0) … R^(K-1) of the last fit, each of shape (N,).
     """
@@ -149,6 +148,7 @@ class SfBC:
 
     @property
     def critic(self) -> QCritic | None:
+        """The critic by which the agent acts, the last one; None before :meth:`fit`."""
         return self.critics[-1] if self.critics else None
 
     def at_iteration(self, k: int) -> SfBC:

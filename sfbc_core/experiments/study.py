@@ -113,7 +113,8 @@ def _run_one(
 def study_record(name: str, profile: str, results: str | os.PathLike) -> StudyRecord:
     """The record of a study: read from the folder `results`, or else, and always at the profile "smoke", made now.
 
-    Made now, it takes seconds at "smoke" and hours otherwise; it is then put into the folder, but for that of "smoke".
+    Made now, it takes seconds at "smoke", up to an hour at "quick" and days at "full" without a GPU; it is then put into the
+    folder, but for that of "smoke".
     """
     path = record_path(name, profile, results)
     if profile == "smoke":
