@@ -14,7 +14,8 @@ from sfbc_core.diffusion import GaussianMixture, ScoreNetworkConfig, VPSchedule,
 from sfbc_core.evaluation import EpisodeResults, evaluate
 from sfbc_core.planning import discounted_returns, planned_returns, soft_value
 from sfbc_core.selection import effective_sample_size, select_actions, selection_weights
-from sfbc_core.sfbc import SfBC, SfBCConfig
+from sfbc_core.sfbc import SfBC
+from sfbc_core.sfbc_config import SfBCConfig
 from sfbc_core.tasks import load_task, task_names
 from sfbc_core.training import TrainingConfig
 from sfbc_core.trajectories import Trajectories

@@ -30,7 +30,7 @@ from sfbc_core import (
 from sfbc_core.configuration import config_from_json, config_to_json
 from sfbc_core.files import load_tensors, save_tensors
 from sfbc_core.run_store import RunStore
-from sfbc_core.sfbc import CONFIG_TYPES
+from sfbc_core.sfbc_config import CONFIG_TYPES
 
 TINY = TrainingConfig(gradient_steps=5, batch_size=16)
 

@@ -19,7 +19,8 @@ from sfbc_core.configuration import config_to_json
 from sfbc_core.evaluation import evaluate
 from sfbc_core.experiments.profiles import Provenance
 from sfbc_core.files import load_json, save_json
-from sfbc_core.sfbc import SfBC, SfBCConfig
+from sfbc_core.sfbc import SfBC
+from sfbc_core.sfbc_config import SfBCConfig
 from sfbc_core.tasks import load_task
 from sfbc_core.trajectories import Trajectories
 

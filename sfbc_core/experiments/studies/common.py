@@ -14,7 +14,8 @@ from sfbc_core.behavior import DiffusionConfig, SolverConfig
 from sfbc_core.critic import CriticConfig
 from sfbc_core.diffusion import ScoreNetworkConfig
 from sfbc_core.evaluation import evaluate
-from sfbc_core.sfbc import SfBC, SfBCConfig
+from sfbc_core.sfbc import SfBC
+from sfbc_core.sfbc_config import SfBCConfig
 from sfbc_core.tasks.registry import Task
 from sfbc_core.training import TrainingConfig
 from sfbc_core.trajectories import Trajectories
@@ -38,7 +39,7 @@ def cpu_agent(
         behavior_steps, critic_steps: gradient steps, each on 1024 transitions.
         solver_steps: network evaluations for a candidate, by the accurate solver of chapter 3.
         behavior_rate: learning rate of the behavior model.
-        options: further fields of :class:`~sfbc_core.sfbc.SfBCConfig`.
+        options: further fields of :class:`~sfbc_core.sfbc_config.SfBCConfig`.
     """
     network = ScoreNetworkConfig(widths, embedding_dim=max(widths) // 2, fourier_features=32, fourier_scale=4.0)
     behavior = DiffusionConfig(

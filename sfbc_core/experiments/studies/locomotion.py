@@ -11,7 +11,8 @@ from sfbc_core.experiments.profiles import choose
 from sfbc_core.experiments.studies.common import cpu_agent, rounded, selection_scores, smoke_agent, stand_in_data
 from sfbc_core.experiments.study import Study
 from sfbc_core.experiments.trial import TrialConfig
-from sfbc_core.sfbc import SfBC, SfBCConfig
+from sfbc_core.sfbc import SfBC
+from sfbc_core.sfbc_config import SfBCConfig
 from sfbc_core.tasks import load_task
 from sfbc_core.tasks.registry import Task
 from sfbc_core.trajectories import Trajectories

@@ -15,7 +15,8 @@ from sfbc_core.experiments.studies.common import cpu_agent, planned_picture, sel
 from sfbc_core.experiments.study import Study
 from sfbc_core.experiments.trial import TrialConfig
 from sfbc_core.randomness import make_generator
-from sfbc_core.sfbc import SfBC, SfBCConfig
+from sfbc_core.sfbc import SfBC
+from sfbc_core.sfbc_config import SfBCConfig
 from sfbc_core.tasks.registry import Task
 from sfbc_core.trajectories import Trajectories
 
