@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -25,6 +25,7 @@ class CriticConfig:
     """Sizes and training of Q."""
 
     hidden: tuple[int, ...] = (256, 256)  # the paper's; antmaze-large adds a layer of 512: (512, 256, 256)
+    members: int = 1  # networks whose mean is Q; the paper has one
     minimum_deviation: float = 0.1  # floor of the targets' deviation, so that constant targets are not blown up
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(epochs=100, batch_size=256, learning_rate=1e-3)
@@ -34,6 +35,8 @@ class CriticConfig:
     def __post_init__(self) -> None:
         if not self.hidden or min(self.hidden) < 1:
             raise ValueError(f"hidden must name at least one positive size, got {self.hidden}")
+        if self.members < 1:
+            raise ValueError(f"members must be at least 1, got {self.members}")
 
     @classmethod
     def small(cls, gradient_steps: int = 2000) -> CriticConfig:
@@ -59,12 +62,22 @@ class _QNetwork(nn.Module):
         return self.rest(self.state_layer(states) + self.action_layer(actions)).squeeze(-1)
 
 
+class _QMembers(nn.ModuleList):
+    """Networks that differ in their initial weights; they learn from the same batches, each for itself."""
+
+    def forward(self, states: Tensor, actions: Tensor) -> Tensor:
+        """The answers of all members, stacked along a new first dimension."""
+        return torch.stack([member(states, actions) for member in self])
+
+
 class QCritic:
     """Q(s, a) in units of reward.
 
     The regression is on targets normalised to mean 0 and deviation 1, with a floor on the deviation; :attr:`scale` is the
-    deviation, in which the paper's α is meant: softmax(αQ) uses α / scale. One network, no ensemble and no target network.
-    :meth:`fit` always starts from fresh weights, as the paper does at each value iteration.
+    deviation, in which the paper's α is meant: softmax(αQ) uses α / scale. There is no target network, and by default, as in
+    the paper, no ensemble: with `members` > 1, Q is the mean of networks that differ in their initial weights, which takes
+    out part of what is an accident of one training. :meth:`fit` always starts from fresh weights, as the paper does at each
+    value iteration.
 
     Args:
         config: sizes and training.
@@ -76,7 +89,7 @@ class QCritic:
         self.config = config or CriticConfig()
         self.seed = seed
         self.device = torch.device(device)
-        self.network: _QNetwork | None = None
+        self.network: _QMembers | None = None
         self.history: list[float] = []
 
     def fit(
@@ -131,7 +144,7 @@ class QCritic:
         """
         if self.network is None:
             raise RuntimeError("this QCritic is not fitted yet: call fit(trajectories, targets) first")
-        widths = (self.standardizer.mean.shape[0], self.network.action_layer.in_features)
+        widths = (self.standardizer.mean.shape[0], self.network[0].action_layer.in_features)
         if states.ndim != 2 or actions.ndim != 3 or (states.shape[1], actions.shape[2]) != widths:
             raise ValueError(
                 f"expected states (S, {widths[0]}) and actions (S, M, {widths[1]}), "
@@ -145,8 +158,24 @@ class QCritic:
         for first in range(0, len(states), chunk):
             part = slice(first, first + chunk)
             inputs = self.standardizer(states[part].to(self.device, torch.float32))[:, None]
-            result[part] = self.network(inputs, actions[part].to(self.device, torch.float32))
+            result[part] = self.network(inputs, actions[part].to(self.device, torch.float32)).mean(0)
         return (result * self.scale + self.offset).to(states.device)
+
+    def member(self, index: int) -> QCritic:
+        """The critic that is one of the members alone; it shares the weights and the scale.
+
+        Raises:
+            RuntimeError: the critic is not fitted.
+            IndexError: there is no such member.
+        """
+        if self.network is None:
+            raise RuntimeError("this QCritic is not fitted yet: call fit(trajectories, targets) first")
+        if not 0 <= index < self.config.members:
+            raise IndexError(f"index must lie between 0 and {self.config.members - 1}, got {index}")
+        alone = QCritic(replace(self.config, members=1), self.seed, self.device)
+        alone.network, alone.standardizer = _QMembers([self.network[index]]), self.standardizer
+        alone.offset, alone.scale = self.offset, self.scale
+        return alone
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that :meth:`q` needs, by name, for a safetensors file."""
@@ -159,7 +188,7 @@ class QCritic:
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> QCritic:
         """Take over what :meth:`tensors` gave, of a critic with the same config."""
-        self._build(tensors["network.state_layer.weight"].shape[1], tensors["network.action_layer.weight"].shape[1])
+        self._build(tensors["network.0.state_layer.weight"].shape[1], tensors["network.0.action_layer.weight"].shape[1])
         for module, prefix in ((self.network, "network."), (self.standardizer, "standardizer.")):
             module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
         self.offset, self.scale = tensors["targets"].tolist()
@@ -170,4 +199,5 @@ class QCritic:
     def _build(self, observation_dim: int, action_dim: int) -> None:
         self.standardizer = Standardizer(observation_dim).to(self.device)
         with seeded_layers(self.seed):
-            self.network = _QNetwork(observation_dim, action_dim, self.config.hidden).to(self.device)
+            members = [_QNetwork(observation_dim, action_dim, self.config.hidden) for _ in range(self.config.members)]
+        self.network = _QMembers(members).to(self.device)

@@ -62,19 +62,47 @@ def test_fitting_again_starts_from_fresh_weights(walk):
     config = CriticConfig(hidden=(8, 8), training=TrainingConfig(gradient_steps=5, batch_size=16))
     once = QCritic(config).fit(walk, walk.rewards)
     twice = QCritic(config).fit(walk, walk.rewards * 7).fit(walk, walk.rewards)
-    assert torch.equal(once.network.action_layer.weight, twice.network.action_layer.weight)
+    assert torch.equal(once.network[0].action_layer.weight, twice.network[0].action_layer.weight)
+
+
+def test_q_is_the_mean_of_the_members_which_differ(walk):
+    config = CriticConfig(hidden=(8, 8), members=3, training=TrainingConfig(gradient_steps=20, batch_size=64))
+    critic = QCritic(config).fit(walk, walk.rewards)
+    actions = walk.actions[:, None]
+    alone = torch.stack([critic.member(i).q(walk.observations, actions) for i in range(3)])
+    torch.testing.assert_close(critic.q(walk.observations, actions), alone.mean(0))
+    assert not torch.allclose(alone[0], alone[1]) and not torch.allclose(alone[1], alone[2])
+    copy = QCritic(config, seed=5).load_tensors(critic.tensors())
+    assert torch.equal(copy.q(walk.observations, actions), critic.q(walk.observations, actions))
+
+
+def test_each_member_learns_as_if_it_were_alone(walk):
+    """Adam does not see the factor by which the loss of one among others is smaller, up to its ε."""
+    training = TrainingConfig(gradient_steps=30, batch_size=64, learning_rate=1e-2)
+    alone = QCritic(CriticConfig(hidden=(8, 8), training=training)).fit(walk, walk.rewards)
+    among = QCritic(CriticConfig(hidden=(8, 8), members=3, training=training)).fit(walk, walk.rewards)
+    actions = walk.actions[:, None]
+    torch.testing.assert_close(
+        among.member(0).q(walk.observations, actions), alone.q(walk.observations, actions), atol=1e-3, rtol=0
+    )
 
 
 @pytest.mark.usefixtures("untyped")
 def test_bad_input_is_refused(walk):
+    with pytest.raises(ValueError, match="members must be at least 1, got 0"):
+        CriticConfig(members=0)
     critic = QCritic(CriticConfig(hidden=(8,), training=TrainingConfig(gradient_steps=1, batch_size=4)))
     with pytest.raises(RuntimeError, match="not fitted yet"):
         critic.q(walk.observations, walk.actions[:, None])
+    with pytest.raises(RuntimeError, match="not fitted yet"):
+        critic.member(0)
     with pytest.raises(ValueError, match=r"one target for each of the 240 transitions, got \(3,\)"):
         critic.fit(walk, torch.zeros(3))
     with pytest.raises(ValueError, match="targets must be finite"):
         critic.fit(walk, torch.full((240,), torch.inf))
     critic.fit(walk, walk.rewards)
+    with pytest.raises(IndexError, match="between 0 and 0, got 1"):
+        critic.member(1)
     with pytest.raises(ValueError, match=r"expected states \(S, 3\) and actions \(S, M, 2\), got"):
         critic.q(walk.observations, walk.actions)
     with pytest.raises(ValueError, match="as many states as rows of actions, got 240 and 2"):

@@ -80,7 +80,7 @@ def test_a_trial_is_what_fitting_and_evaluating_by_hand_give(trial, tmp_path):
     assert result["normalized_score"] == 100 * expected.returns.mean()
     assert result["provenance"]["profile"] == "smoke" and result["transitions"] == 400
     loaded = SfBC.load(tmp_path / trial.identity / "agent")
-    assert torch.equal(loaded.critic.network.action_layer.weight, agent.critic.network.action_layer.weight)
+    assert torch.equal(loaded.critic.network[0].action_layer.weight, agent.critic.network[0].action_layer.weight)
 
 
 def test_a_trial_that_is_done_is_not_done_again(trial, tmp_path):
