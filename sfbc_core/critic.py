@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sfbc_core.normalization import Standardizer
@@ -97,13 +97,21 @@ class QCritic:
         trajectories: Trajectories,
         targets: Float[Tensor, " N"],
         *,
+        rows: Int[Tensor, " R"] | None = None,
         checkpoint: Path | None = None,
         progress: bool = False,
     ) -> QCritic:
         """Least squares on (s_n, a_n) ↦ target_n.
 
+        Args:
+            trajectories: the data set.
+            targets: shape (N,), in units of reward.
+            rows: the transitions to learn from; all if not given.
+            checkpoint: file for the state of an unfinished training.
+            progress: whether to show a progress bar.
+
         Raises:
-            ValueError: a wrong number of targets, or targets that are not finite.
+            ValueError: a wrong number of targets, targets that are not finite, or no rows.
         """
         if targets.shape != (len(trajectories),):
             raise ValueError(
@@ -111,8 +119,11 @@ class QCritic:
             )
         if not torch.isfinite(targets).all():
             raise ValueError("targets must be finite, found NaN or infinity")
+        if rows is not None and len(rows) == 0:
+            raise ValueError("expected at least one transition to learn from, got no rows")
+        rows = slice(None) if rows is None else rows.to(self.device)
         trajectories = trajectories.to(self.device)
-        targets = targets.detach().cpu().double()
+        targets = targets.detach().to(self.device)[rows].cpu().double()
         self._build(trajectories.observation_dim, trajectories.action_dim)
         self.offset = float(targets.mean())
         self.scale = max(float(targets.std(correction=0)), self.config.minimum_deviation)
@@ -126,7 +137,7 @@ class QCritic:
         self.history = train(
             self.network,
             loss,
-            (self.standardizer(trajectories.observations), trajectories.actions, normalised),
+            (self.standardizer(trajectories.observations)[rows], trajectories.actions[rows], normalised),
             self.config.training,
             make_generator(self.seed, "critic", device=self.device),
             checkpoint=checkpoint,

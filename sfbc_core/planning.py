@@ -35,6 +35,32 @@ def discounted_returns(trajectories: Trajectories, discount: float = 0.99) -> Fl
     return planned_returns(trajectories, never, discount, timeout="cut")
 
 
+def unknown_share(trajectories: Trajectories, discount: float = 0.99) -> Float[Tensor, " N"]:
+    """How much of the future a vanilla return does not know, because the recording was cut: γ^(steps until it was).
+
+    :func:`discounted_returns` counts what came after a timeout as zero, so with rewards that stay alike the return lacks
+    this share of its value; 0 where the episode ended in a terminal.
+
+    Returns:
+        float64, shape (N,), on the device of the data.
+
+    Raises:
+        ValueError: `discount` outside [0, 1].
+    """
+    cut = trajectories.timeouts & ~trajectories.terminals
+    # The discounted return of one unit that would have come right after the cut.
+    ones = Trajectories(
+        trajectories.observations,
+        trajectories.actions,
+        cut.float(),
+        trajectories.terminals,
+        trajectories.timeouts,
+        trajectories.action_low,
+        trajectories.action_high,
+    )
+    return discount * discounted_returns(ones, discount)
+
+
 def planned_returns(
     trajectories: Trajectories,
     values: Float[Tensor, " N"],

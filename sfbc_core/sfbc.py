@@ -14,7 +14,7 @@ from torch import Tensor
 from sfbc_core.configuration import config_from_json, config_to_json
 from sfbc_core.critic import QCritic
 from sfbc_core.files import atomic_path, load_json, load_tensors, save_json, save_tensors
-from sfbc_core.planning import discounted_returns, planned_returns, soft_value
+from sfbc_core.planning import discounted_returns, planned_returns, soft_value, unknown_share
 from sfbc_core.randomness import RandomSource, make_generator
 from sfbc_core.run_store import RunStore
 from sfbc_core.selection import select_actions
@@ -55,7 +55,8 @@ class SfBC:
             progress: whether to show progress bars.
 
         Raises:
-            ValueError: `run_dir` holds a run of another config or of other data.
+            ValueError: `run_dir` holds a run of another config or of other data, or the config's `unknown_share` leaves no
+                return to learn from.
         """
         store = RunStore(run_dir, self.config, trajectories)
         trajectories = trajectories.to(self.device)
@@ -74,11 +75,12 @@ class SfBC:
                 self.targets.append(self._plan(trajectories, rows, candidates))
             # A seed of its own for each iteration: fresh weights and fresh batches.
             critic = QCritic(self.config.critic, self.config.seed + 1000 * iteration, self.device)
+            known = None if iteration else self._known_rows(trajectories)
             store.unit(
                 f"critic-{iteration}",
                 critic,
-                lambda partial, critic=critic: critic.fit(
-                    trajectories, self.targets[-1], checkpoint=partial, progress=progress
+                lambda partial, critic=critic, known=known: critic.fit(
+                    trajectories, self.targets[-1], rows=known, checkpoint=partial, progress=progress
                 ),
             )
             self.critics.append(critic)
@@ -127,6 +129,18 @@ class SfBC:
         agent = type(self)(config, self.device)
         agent.behavior, agent.critics, agent.targets = self.behavior, self.critics, self.targets
         return agent
+
+    def _known_rows(self, trajectories: Trajectories) -> Int[Tensor, " R"] | None:
+        """The transitions of the first critic: those whose vanilla return is known well enough; None for all."""
+        if self.config.unknown_share == 1:
+            return None
+        known = unknown_share(trajectories, self.config.discount) <= self.config.unknown_share
+        if not known.any():
+            raise ValueError(
+                f"expected returns that lack at most {self.config.unknown_share} of the future, but in these data timeouts "
+                f"cut all of them earlier: choose a larger unknown_share, or a discount below {self.config.discount}"
+            )
+        return known.nonzero().squeeze(1)
 
     def _valued_rows(self, trajectories: Trajectories) -> Int[Tensor, " V"]:
         """The transitions at whose state V is computed: every n-th, and those after which the recording was cut."""

@@ -43,6 +43,9 @@ class SfBCConfig:
     discount: float = 0.99  # γ; the paper does not say
     timeout: TimeoutRule = "bootstrap"  # see planned_returns; the paper does not say
     max_on: MaximumOn = "next"  # see planned_returns; Eq. 12
+    unknown_share: float = (
+        1.0  # the first critic learns from vanilla returns that lack at most this; the paper: from all
+    )
     num_candidates: int = 32  # M candidates to act; the paper's
     selection: Mode = "greedy"  # how to act; the paper's, with "mean_of_best" for locomotion
     best: int = 4  # how many candidates "mean_of_best" averages; the paper's
@@ -54,8 +57,9 @@ class SfBCConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.alpha < math.inf:
             raise ValueError(f"alpha must be finite and >= 0, got {self.alpha}")
-        if not 0 <= self.discount <= 1:
-            raise ValueError(f"discount must lie in [0, 1], got {self.discount}")
+        for name in ("discount", "unknown_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
         for name, kind in (("timeout", TimeoutRule), ("max_on", MaximumOn), ("selection", Mode)):
             if getattr(self, name) not in get_args(kind):
                 raise ValueError(f"{name} must be one of {get_args(kind)}, got {getattr(self, name)!r}")

@@ -76,6 +76,17 @@ def test_q_is_the_mean_of_the_members_which_differ(walk):
     assert torch.equal(copy.q(walk.observations, actions), critic.q(walk.observations, actions))
 
 
+def test_it_learns_from_the_given_rows_only(walk):
+    """The other rows have targets of another world, and the deviation is that of the given ones."""
+    rows = torch.arange(0, len(walk), 2)
+    targets = torch.full((len(walk),), 1e6)
+    targets[rows] = walk.rewards[rows]
+    training = TrainingConfig(gradient_steps=50, batch_size=64)
+    critic = QCritic(CriticConfig(hidden=(8, 8), training=training)).fit(walk, targets, rows=rows)
+    assert critic.scale == max(float(walk.rewards[rows].double().std(correction=0)), 0.1)
+    assert critic.q(walk.observations, walk.actions[:, None]).abs().max() < 10
+
+
 def test_each_member_learns_as_if_it_were_alone(walk):
     """Adam does not see the factor by which the loss of one among others is smaller, up to its ε."""
     training = TrainingConfig(gradient_steps=30, batch_size=64, learning_rate=1e-2)
@@ -100,6 +111,8 @@ def test_bad_input_is_refused(walk):
         critic.fit(walk, torch.zeros(3))
     with pytest.raises(ValueError, match="targets must be finite"):
         critic.fit(walk, torch.full((240,), torch.inf))
+    with pytest.raises(ValueError, match="at least one transition to learn from"):
+        critic.fit(walk, walk.rewards, rows=torch.zeros(0, dtype=torch.int64))
     critic.fit(walk, walk.rewards)
     with pytest.raises(IndexError, match="between 0 and 0, got 1"):
         critic.member(1)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from sfbc_core import Trajectories, discounted_returns, planned_returns, soft_value
+from sfbc_core.planning import unknown_share
 
 
 def episode_data(rewards, terminals, timeouts) -> Trajectories:
@@ -28,6 +29,25 @@ VALUES = torch.tensor([9.0, 8.0, 1.0, 0.0, 4.0], dtype=torch.float64)
 def test_discounted_returns_by_hand():
     #  R_2 = 2; R_1 = 0 + .5·2 = 1; R_0 = 1 + .5·1 = 1.5;  R_4 = 1; R_3 = 0 + .5·1 = .5
     assert discounted_returns(DATA, 0.5).tolist() == [1.5, 1.0, 2.0, 0.5, 1.0]
+
+
+def test_the_unknown_share_by_hand():
+    """Two steps to a terminal, three to a cut; a transition with both flags is a terminal."""
+    zeros = torch.zeros(6)
+    terminals = torch.tensor([0, 1, 0, 0, 0, 1]).bool()
+    timeouts = torch.tensor([0, 0, 0, 0, 1, 1]).bool()
+    share = unknown_share(Trajectories(zeros[:, None], zeros[:, None], zeros, terminals, timeouts), 0.5)
+    torch.testing.assert_close(share, torch.tensor([0, 0, 0.125, 0.25, 0.5, 0], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("discount", [0.9, 1.0])
+def test_a_return_and_its_unknown_share_make_up_the_whole(walk, discount):
+    """If every reward, recorded or not, were 1 - γ, the whole would be 1: the part up to the cut and what is unknown."""
+    rewards = torch.full((len(walk),), 1 - discount)
+    timeouts = walk.timeouts | walk.terminals
+    steady = Trajectories(walk.observations, walk.actions, rewards, torch.zeros_like(timeouts), timeouts)
+    whole = discounted_returns(steady, discount) + unknown_share(steady, discount)
+    torch.testing.assert_close(whole, torch.ones(len(walk), dtype=torch.float64), atol=1e-6, rtol=0)
 
 
 def test_planned_returns_by_hand():

@@ -76,6 +76,39 @@ def test_a_plan_leaves_the_data_only_where_the_value_is_known(tiny_sfbc, walk):
     assert torch.isfinite(two.targets[1]).all()
 
 
+def test_the_first_critic_can_learn_from_known_returns_only(tiny_sfbc, walk):
+    """A reward of 1 a step for ever is worth 1 / (1 - γ) = 5. Cut recordings make it less; the known returns do not."""
+    ones = torch.ones(len(walk))
+    cuts = torch.arange(len(walk)) % 60 == 59
+    steady = Trajectories(walk.observations, walk.actions, ones, torch.zeros_like(cuts), cuts)
+    training = TrainingConfig(gradient_steps=300, batch_size=64, learning_rate=1e-2)
+    config = replace(
+        tiny_sfbc, planning_iterations=1, discount=0.8, critic=CriticConfig(hidden=(16, 16), training=training)
+    )
+    q = {
+        share: SfBC(replace(config, unknown_share=share)).fit(steady).critic.q(walk.observations, walk.actions[:, None])
+        for share in (1.0, 0.01)
+    }
+    torch.testing.assert_close(q[0.01], torch.full_like(q[0.01], 5.0), atol=0.1, rtol=0)
+    assert q[1.0].mean() == pytest.approx(float(discounted_returns(steady, 0.8).mean()), abs=0.1)
+    assert q[1.0].mean() < 4.8, "or the cuts would not matter here"
+
+
+def test_it_is_said_where_no_return_is_known_well_enough(tiny_sfbc, walk):
+    with pytest.raises(
+        ValueError, match=r"lack at most 0\.001 of the future.*a larger unknown_share, or a discount below"
+    ):
+        SfBC(replace(tiny_sfbc, discount=1.0, unknown_share=0.001)).fit(
+            Trajectories(
+                walk.observations,
+                walk.actions,
+                walk.rewards,
+                torch.zeros_like(walk.terminals),
+                walk.timeouts | walk.terminals,
+            )
+        )
+
+
 def test_an_agent_at_an_iteration_is_the_agent_of_so_many(tiny_sfbc, walk, tmp_path):
     three = SfBC(replace(tiny_sfbc, planning_iterations=3)).fit(walk)
     for k in (1, 2, 3):
