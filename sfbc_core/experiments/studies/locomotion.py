@@ -62,9 +62,12 @@ def trials(profile: str) -> Sequence[TrialConfig]:
 
 
 def look(config: TrialConfig, agent: SfBC, task: Task, trajectories: Trajectories) -> dict[str, Any]:
-    """Scores of other selections and of a critic of all returns, the recorded episodes, and an episode."""
+    """Scores of other selections after each iteration and of a critic of all returns, and episodes."""
     return {
-        "selections": selection_scores(agent, SELECTIONS, task, config.episodes),
+        "selections": [
+            selection_scores(agent.at_iteration(k), SELECTIONS, task, config.episodes)
+            for k in range(1, config.agent.planning_iterations + 1)
+        ],
         "all_returns": score_with_all_returns(config, agent, task, trajectories),
         "episode_scores": rounded(task.normalized_score(trajectories.episode_returns.numpy()), 2),
         "episode_lengths": trajectories.episode_lengths.tolist(),

@@ -47,7 +47,7 @@ def agent_config(profile: str, seed: int) -> SfBCConfig:
 def trials(profile: str) -> Sequence[TrialConfig]:
     """Every maze with every seed."""
     mazes = choose(profile, smoke=MAZES[:1], quick=MAZES, full=MAZES)
-    seeds = choose(profile, smoke=2, quick=2, full=3)
+    seeds = choose(profile, smoke=2, quick=3, full=3)
     return [
         TrialConfig(
             f"regen/maze2d-{maze}-v1",
