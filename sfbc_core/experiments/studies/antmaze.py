@@ -54,8 +54,8 @@ def agent_config(profile: str, name: str, seed: int) -> SfBCConfig:
 
 
 def trials(profile: str) -> Sequence[TrialConfig]:
-    """Both mazes with every seed; at "smoke" the smallest maze only."""
-    mazes = choose(profile, smoke=TASKS[:1], quick=TASKS, full=TASKS)
+    """The smallest maze with every seed; the medium one, whose episodes take longer, with fewer."""
+    seeds = dict(zip(TASKS, choose(profile, smoke=(2, 0), quick=(3, 1), full=(4, 4)), strict=True))
     return [
         TrialConfig(
             f"regen/{name}",
@@ -64,8 +64,8 @@ def trials(profile: str) -> Sequence[TrialConfig]:
             profile=profile,
             every_iteration=True,
         )
-        for name in mazes
-        for seed in range(choose(profile, smoke=2, quick=3, full=4))
+        for name in TASKS
+        for seed in range(seeds[name])
     ]
 
 

@@ -28,6 +28,7 @@ def cpu_agent(
     widths: tuple[int, ...],
     behavior_steps: int,
     critic_steps: int,
+    members: int = 1,
     solver_steps: int = 8,
     behavior_rate: float = 4e-3,
     **options: Any,
@@ -37,6 +38,7 @@ def cpu_agent(
     Args:
         widths: of the score network's levels.
         behavior_steps, critic_steps: gradient steps, each on 1024 transitions.
+        members: networks of the critic, of which each takes all the steps.
         solver_steps: network evaluations for a candidate, by the accurate solver of chapter 3.
         behavior_rate: learning rate of the behavior model.
         options: further fields of :class:`~sfbc_core.sfbc_config.SfBCConfig`.
@@ -45,7 +47,8 @@ def cpu_agent(
     behavior = DiffusionConfig(
         network, solver=SolverConfig.accurate(solver_steps), training=_training(behavior_steps, behavior_rate)
     )
-    return SfBCConfig(behavior=behavior, critic=CriticConfig(training=_training(critic_steps, 3e-3)), **options)
+    critic = CriticConfig(members=members, training=_training(critic_steps, 3e-3))
+    return SfBCConfig(behavior=behavior, critic=critic, **options)
 
 
 def smoke_agent(**options: Any) -> SfBCConfig:
