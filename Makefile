@@ -36,7 +36,7 @@ serve: $(VENV) ## serve the built book on http://127.0.0.1:8000
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 .PHONY: results
-results: $(VENV) ## run the trials behind a chapter anew, up to an hour (STUDY=maze2d, antmaze or locomotion)
+results: $(VENV) ## run the trials behind a chapter anew, hours (STUDY=maze2d, antmaze or locomotion)
 	@test -n "$(STUDY)" || { echo "Say which: make results STUDY=maze2d (or antmaze, locomotion)." >&2; exit 1; }
 	$(BIN)/python -m sfbc_core.experiments $(STUDY) --profile $(PROFILE) --jobs $(JOBS)
 

@@ -106,7 +106,8 @@ class QCritic:
         Args:
             trajectories: the data set.
             targets: shape (N,), in units of reward.
-            rows: the transitions to learn from; all if not given.
+            rows: the transitions whose targets are learned; all if not given. States are standardised over all of them
+                in either case.
             checkpoint: file for the state of an unfinished training.
             progress: whether to show a progress bar.
 
@@ -121,9 +122,9 @@ class QCritic:
             raise ValueError("targets must be finite, found NaN or infinity")
         if rows is not None and len(rows) == 0:
             raise ValueError("expected at least one transition to learn from, got no rows")
-        rows = slice(None) if rows is None else rows.to(self.device)
+        chosen = slice(None) if rows is None else rows.to(self.device)
         trajectories = trajectories.to(self.device)
-        targets = targets.detach().to(self.device)[rows].cpu().double()
+        targets = targets.detach().to(self.device)[chosen].cpu().double()
         self._build(trajectories.observation_dim, trajectories.action_dim)
         self.offset = float(targets.mean())
         self.scale = max(float(targets.std(correction=0)), self.config.minimum_deviation)
@@ -137,7 +138,7 @@ class QCritic:
         self.history = train(
             self.network,
             loss,
-            (self.standardizer(trajectories.observations)[rows], trajectories.actions[rows], normalised),
+            (self.standardizer(trajectories.observations)[chosen], trajectories.actions[chosen], normalised),
             self.config.training,
             make_generator(self.seed, "critic", device=self.device),
             checkpoint=checkpoint,

@@ -60,6 +60,7 @@ class SfBC:
         """
         store = RunStore(run_dir, self.config, trajectories)
         trajectories = trajectories.to(self.device)
+        known = self._known_rows(trajectories)
         store.unit(
             "behavior",
             self.behavior,
@@ -75,12 +76,12 @@ class SfBC:
                 self.targets.append(self._plan(trajectories, rows, candidates))
             # A seed of its own for each iteration: fresh weights and fresh batches.
             critic = QCritic(self.config.critic, self.config.seed + 1000 * iteration, self.device)
-            known = None if iteration else self._known_rows(trajectories)
+            learned = None if iteration else known
             store.unit(
                 f"critic-{iteration}",
                 critic,
-                lambda partial, critic=critic, known=known: critic.fit(
-                    trajectories, self.targets[-1], rows=known, checkpoint=partial, progress=progress
+                lambda partial, critic=critic, learned=learned: critic.fit(
+                    trajectories, self.targets[-1], rows=learned, checkpoint=partial, progress=progress
                 ),
             )
             self.critics.append(critic)

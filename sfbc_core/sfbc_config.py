@@ -1,4 +1,4 @@
-"""Everything that decides a run of SfBC (Appendix B.1), and which model each part of it names."""
+"""The configuration of SfBC (Appendix B.1), and the behavior model that belongs to each config."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ class SfBCConfig:
     discount: float = 0.99  # γ; the paper does not say
     timeout: TimeoutRule = "bootstrap"  # see planned_returns; the paper does not say
     max_on: MaximumOn = "next"  # see planned_returns; Eq. 12
-    unknown_share: float = (
-        1.0  # the first critic learns from vanilla returns that lack at most this; the paper: from all
-    )
+    unknown_share: float = 1.0  # the first critic skips returns that lack a larger share; the paper: skips none
     num_candidates: int = 32  # M candidates to act; the paper's
     selection: Mode = "greedy"  # how to act; the paper's, with "mean_of_best" for locomotion
     best: int = 4  # how many candidates "mean_of_best" averages; the paper's

@@ -29,6 +29,7 @@ from sfbc_core import (
 )
 from sfbc_core.configuration import config_from_json, config_to_json
 from sfbc_core.files import load_tensors, save_tensors
+from sfbc_core.planning import unknown_share
 from sfbc_core.run_store import RunStore
 from sfbc_core.sfbc_config import CONFIG_TYPES
 
@@ -92,6 +93,15 @@ def test_the_first_critic_can_learn_from_known_returns_only(tiny_sfbc, walk):
     torch.testing.assert_close(q[0.01], torch.full_like(q[0.01], 5.0), atol=0.1, rtol=0)
     assert q[1.0].mean() == pytest.approx(float(discounted_returns(steady, 0.8).mean()), abs=0.1)
     assert q[1.0].mean() < 4.8, "or the cuts would not matter here"
+
+
+def test_only_the_first_critic_leaves_returns_out(tiny_sfbc, walk):
+    """The offset of a critic is the mean of the targets that it learned from."""
+    agent = SfBC(replace(tiny_sfbc, planning_iterations=2, discount=0.8, unknown_share=0.1)).fit(walk)
+    known = unknown_share(walk, 0.8) <= 0.1
+    assert 0 < known.sum() < len(walk)
+    assert agent.critics[0].offset == float(agent.targets[0][known].double().mean())
+    assert agent.critics[1].offset == float(agent.targets[1].double().mean())
 
 
 def test_it_is_said_where_no_return_is_known_well_enough(tiny_sfbc, walk):
@@ -206,6 +216,7 @@ def test_unfitted_agents_and_bad_configs_are_refused(tmp_path, walk):
     for options, message in (
         ({"alpha": -1.0}, "alpha must be finite and >= 0, got -1"),
         ({"discount": 3.0}, r"discount must lie in \[0, 1\], got 3"),
+        ({"unknown_share": -0.1}, r"unknown_share must lie in \[0, 1\], got -0.1"),
         ({"selection": "best"}, "selection must be one of .*got 'best'"),
         ({"timeout": "drop"}, "timeout must be one of .*got 'drop'"),
         ({"selection": "mean_of_best", "best": 99}, "best must be at most the 32 candidates, got 99"),

@@ -113,7 +113,7 @@ def _run_one(
 def study_record(name: str, profile: str, results: str | os.PathLike) -> StudyRecord:
     """The record of a study: read from the folder `results`, or else, and always at the profile "smoke", made now.
 
-    Made now, it takes seconds at "smoke", up to an hour at "quick" and days at "full" without a GPU; it is then put into the
+    Made now, it takes seconds at "smoke", hours at "quick" and days at "full" without a GPU; it is then put into the
     folder, but for that of "smoke".
     """
     path = record_path(name, profile, results)
@@ -174,7 +174,7 @@ class StudyRecord:
             "command": self._record["command"],
             "seeds": ", ".join(sorted({provenance["seed"] for provenance in of_trials}, key=int)),
             "dates": " to ".join(dict.fromkeys((min(dates), max(dates)))),
-            "training and evaluation": f"{len(of_trials)} trials, {seconds / 60:.0f} minutes in all",
+            "training and evaluation": f"{len(of_trials)} trials, at least {seconds / 60:.0f} minutes in all",
             "versions": "; ".join(sorted({provenance["versions"] for provenance in of_trials})),
             "machine": "; ".join(sorted({provenance["machine"] for provenance in of_trials})),
         }

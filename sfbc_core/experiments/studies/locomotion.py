@@ -22,7 +22,7 @@ from sfbc_core.tasks.registry import Task
 from sfbc_core.trajectories import Trajectories
 
 TASK = "hopper-medium-expert-v2"
-MEAN_OF = 12  # candidates that the agent of "quick" averages; the paper's four are among the other ways
+MEAN_OF = 12  # candidates that the agent averages below "full"; the paper's four are among the other ways
 # Other ways to act with the same models. With α = 0 the candidate is drawn without a look at Q: the behavior model alone.
 SELECTIONS = {
     "any candidate": {"selection": "sample", "alpha": 0.0},
@@ -81,12 +81,14 @@ def score_with_all_returns(
     """The first iteration with a critic that learned from every return, those that a timeout cut among them.
 
     Returns:
-        The mean score, and of both critics the deviation of what they could not explain, in units of reward: of this one
-        over all returns, and `known` of the agent's own over those it learned from.
+        `score`, the mean score; `residual`, the root mean squared error of this critic over all returns; `known`, that of
+        the agent's own critic over the returns that it learned from; both in units of reward.
     """
     other = agent.at_iteration(1)
     own = other.critic
-    other.critics = [QCritic(config.agent.critic, config.agent.seed).fit(trajectories, agent.targets[0])]
+    if config.agent.unknown_share < 1:  # or else its own critic is the one of all returns
+        critic = QCritic(config.agent.critic, config.agent.seed, agent.device)
+        other.critics = [critic.fit(trajectories, agent.targets[0])]
     result = evaluate(other, task, config.episodes, config.agent.seed)
     return {
         "score": float(task.normalized_score(result.returns.mean())),
@@ -96,7 +98,7 @@ def score_with_all_returns(
 
 
 def residual(critic: QCritic) -> float:
-    """Root of the mean squared error of a critic at the end of its training, in units of reward."""
+    """Root mean squared error of a critic's network over the last ten entries of its history, in units of reward."""
     return float(np.sqrt(np.mean(critic.history[-10:])) * critic.scale)
 
 

@@ -25,7 +25,7 @@ MAZES = ("umaze", "medium", "large")
 # The paper gives no γ and no K for these tasks. At 100 steps a second, the way through the large maze takes 400 steps, of
 # which 0.99 would leave less than two hundredths of a reward. Four iterations, so that all mazes are seen over the same K.
 DISCOUNT, ITERATIONS = {"umaze": 0.99, "medium": 0.995, "large": 0.995}, 4
-# At "quick". In the smallest maze single critics differed from each other by more than anything else: see chapter 9.
+# At "quick". In the smallest maze single critics can differ widely, see chapter 9: four, each trained half as long.
 CRITIC = {
     "umaze": {"critic_steps": 4_000, "members": 4},
     "medium": {"critic_steps": 8_000},
@@ -99,10 +99,11 @@ def look(config: TrialConfig, agent: SfBC, task: Task, trajectories: Trajectorie
 
 def member_scores(agent: SfBC, task: Task, episodes: int) -> list[float]:
     """The mean score of an agent if it listened to one member of its critic alone, for each member."""
-    scores, critic = [], agent.critic
-    for index in range(critic.config.members):
-        agent.critics = [critic.member(index)]
-        result = evaluate(agent, task, episodes, agent.config.seed)
+    scores = []
+    for index in range(agent.critic.config.members):
+        alone = agent.selecting()
+        alone.critics = [agent.critic.member(index)]
+        result = evaluate(alone, task, episodes, agent.config.seed)
         scores.append(float(task.normalized_score(result.returns.mean())))
     return scores
 
