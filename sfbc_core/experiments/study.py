@@ -115,11 +115,19 @@ def study_record(name: str, profile: str, results: str | os.PathLike) -> StudyRe
 
     Made now, it takes seconds at "smoke", hours at "quick" and days at "full" without a GPU; it is then put into the
     folder, but for that of "smoke".
+
+    Raises:
+        FileNotFoundError: no folder `results`, as in a notebook that was not started in its own folder.
     """
     path = record_path(name, profile, results)
     if profile == "smoke":
         with tempfile.TemporaryDirectory() as folder:
             return StudyRecord(run_study(name, profile, folder), None)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"expected the folder of the recorded results at {path.parent.resolve()}, but it is not there: start the "
+            "notebook in its own folder (papermill --cwd notebooks), or say where they are (-p results FOLDER)"
+        )
     if not path.exists():
         save_record(run_study(name, profile, Path(results).parent.parent / "runs" / f"{name}-{profile}"), path)
     return StudyRecord(load_json(path), path)

@@ -64,6 +64,9 @@ def test_an_executor_gives_the_same_scores(tmp_path):
 @pytest.mark.usefixtures("small_study")
 def test_a_chapter_reads_a_record_if_there_is_one_but_never_at_smoke(tmp_path, looked):
     results = tmp_path / "book" / "results"
+    with pytest.raises(FileNotFoundError, match=r"recorded results at .*results, but it is not there.*--cwd notebooks"):
+        study_record("small", "quick", results)
+    results.mkdir(parents=True)
     made = study_record("small", "quick", results)
     assert made.path == record_path("small", "quick", results) and made.path.exists()
     stored = json.loads(made.path.read_text())
