@@ -122,9 +122,10 @@ class QCritic:
             raise ValueError("targets must be finite, found NaN or infinity")
         if rows is not None and len(rows) == 0:
             raise ValueError("expected at least one transition to learn from, got no rows")
-        chosen = slice(None) if rows is None else rows.to(self.device)
+        chosen = slice(None) if rows is None else rows.cpu()
         trajectories = trajectories.to(self.device)
-        targets = targets.detach().to(self.device)[chosen].cpu().double()
+        # In double precision, which not every device has.
+        targets = targets.detach().cpu().double()[chosen]
         self._build(trajectories.observation_dim, trajectories.action_dim)
         self.offset = float(targets.mean())
         self.scale = max(float(targets.std(correction=0)), self.config.minimum_deviation)

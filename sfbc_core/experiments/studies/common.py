@@ -114,8 +114,9 @@ def selection_scores(
     agent: SfBC, selections: Mapping[str, Mapping[str, Any]], task: Task, episodes: int
 ) -> dict[str, float]:
     """The mean score of an agent for every way to act: fields of its config, by a name."""
-    scores = {}
-    for name, options in selections.items():
-        result = evaluate(agent.selecting(**options), task, episodes, agent.config.seed)
-        scores[name] = float(task.normalized_score(result.returns.mean()))
-    return scores
+    return {name: mean_score(agent.selecting(**options), task, episodes) for name, options in selections.items()}
+
+
+def mean_score(agent: SfBC, task: Task, episodes: int) -> float:
+    """The normalised score of an agent's mean return, over episodes of its own seed."""
+    return float(task.normalized_score(evaluate(agent, task, episodes, agent.config.seed).returns.mean()))

@@ -9,10 +9,16 @@ from typing import Any
 import numpy as np
 
 from sfbc_core.critic import QCritic
-from sfbc_core.evaluation import evaluate
 from sfbc_core.experiments.clips import record_episode
 from sfbc_core.experiments.profiles import choose
-from sfbc_core.experiments.studies.common import cpu_agent, rounded, selection_scores, smoke_agent, stand_in_data
+from sfbc_core.experiments.studies.common import (
+    cpu_agent,
+    mean_score,
+    rounded,
+    selection_scores,
+    smoke_agent,
+    stand_in_data,
+)
 from sfbc_core.experiments.study import Study
 from sfbc_core.experiments.trial import TrialConfig
 from sfbc_core.sfbc import SfBC
@@ -89,9 +95,8 @@ def score_with_all_returns(
     if config.agent.unknown_share < 1:  # or else its own critic is the one of all returns
         critic = QCritic(config.agent.critic, config.agent.seed, agent.device)
         other.critics = [critic.fit(trajectories, agent.targets[0])]
-    result = evaluate(other, task, config.episodes, config.agent.seed)
     return {
-        "score": float(task.normalized_score(result.returns.mean())),
+        "score": mean_score(other, task, config.episodes),
         "residual": residual(other.critic),
         "known": residual(own),
     }

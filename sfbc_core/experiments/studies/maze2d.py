@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from sfbc_core.evaluation import evaluate
 from sfbc_core.experiments.clips import record_episode
 from sfbc_core.experiments.profiles import choose
-from sfbc_core.experiments.studies.common import cpu_agent, planned_picture, selection_scores, smoke_agent
+from sfbc_core.experiments.studies.common import cpu_agent, mean_score, planned_picture, selection_scores, smoke_agent
 from sfbc_core.experiments.study import Study
 from sfbc_core.experiments.trial import TrialConfig
 from sfbc_core.randomness import make_generator
@@ -103,8 +102,7 @@ def member_scores(agent: SfBC, task: Task, episodes: int) -> list[float]:
     for index in range(agent.critic.config.members):
         alone = agent.selecting()
         alone.critics = [agent.critic.member(index)]
-        result = evaluate(alone, task, episodes, agent.config.seed)
-        scores.append(float(task.normalized_score(result.returns.mean())))
+        scores.append(mean_score(alone, task, episodes))
     return scores
 
 
