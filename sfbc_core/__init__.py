@@ -12,10 +12,9 @@ from sfbc_core.behavior import (
 from sfbc_core.critic import CriticConfig, QCritic
 from sfbc_core.diffusion import GaussianMixture, ScoreNetworkConfig, VPSchedule, dpm_solver, rk45
 from sfbc_core.evaluation import EpisodeResults, evaluate
+from sfbc_core.methods.sfbc import SfBC, SfBCConfig
 from sfbc_core.planning import discounted_returns, planned_returns, soft_value
 from sfbc_core.selection import effective_sample_size, select_actions, selection_weights
-from sfbc_core.sfbc import SfBC
-from sfbc_core.sfbc_config import SfBCConfig
 from sfbc_core.tasks import load_task, task_names
 from sfbc_core.training import TrainingConfig
 from sfbc_core.trajectories import Trajectories

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from typing import Any
+from functools import cache
+from typing import Any, get_args, get_type_hints
 
 
 def config_to_json(config: Any) -> Any:
@@ -20,24 +22,54 @@ def config_to_json(config: Any) -> Any:
     raise TypeError(f"a config holds numbers, strings, tuples and other configs, got {type(config).__name__}")
 
 
-def config_from_json(data: Any, types: dict[str, type]) -> Any:
+def config_from_json(data: Any, *expected: type) -> Any:
     """The config that :func:`config_to_json` wrote.
 
     Args:
-        types: the config types that may occur, by name.
+        expected: the config types that it may have. Types of configs inside it come from the annotations of its fields.
 
     Raises:
         ValueError: a type or a field that is not known, as in a file from another version.
     """
     if isinstance(data, list):
-        return tuple(config_from_json(item, types) for item in data)
+        return tuple(config_from_json(item, *expected) for item in data)
     if not isinstance(data, dict):
         return data
+    types = {kind.__name__: kind for kind in expected}
     name = data.get("type")
     if name not in types:
         raise ValueError(f"unknown config type {name!r}; expected one of {sorted(types)}")
-    known = {field.name for field in fields(types[name])}
-    values = {key: config_from_json(value, types) for key, value in data.items() if key != "type"}
-    if unknown := set(values) - known:
-        raise ValueError(f"{name} has no field(s) {sorted(unknown)}; it has {sorted(known)}")
-    return types[name](**values)
+    inner = _inner_types(types[name])
+    if unknown := set(data) - set(inner) - {"type"}:
+        raise ValueError(f"{name} has no field(s) {sorted(unknown)}; it has {sorted(inner)}")
+    return types[name](**{key: config_from_json(value, *inner[key]) for key, value in data.items() if key != "type"})
+
+
+@cache
+def _inner_types(kind: type) -> dict[str, tuple[type, ...]]:
+    """For each field of a config, the config types that its annotation names."""
+    hints = get_type_hints(kind)
+    return {field.name: tuple(_config_types(hints[field.name])) for field in fields(kind) if field.init}
+
+
+def _config_types(hint: Any) -> Iterator[type]:
+    if is_dataclass(hint):
+        yield hint
+    for part in get_args(hint):
+        yield from _config_types(part)
+
+
+def differences(found: Any, expected: Any, name: str = "config", most: int = 5) -> str:
+    """Where two configs in JSON differ, in words that fit on a screen: ``config.alpha: 3.0, not 20.0``."""
+    lines = list(_differences(found, expected, name))
+    more = [f"and {len(lines) - most} more"] if len(lines) > most else []
+    return "; ".join(lines[:most] + more)
+
+
+def _differences(found: Any, expected: Any, name: str) -> Iterator[str]:
+    if isinstance(found, dict) and isinstance(expected, dict) and found.get("type") == expected.get("type"):
+        for key in sorted(set(found) | set(expected)):
+            yield from _differences(found.get(key, "nothing"), expected.get(key, "nothing"), f"{name}.{key}")
+    elif found != expected:
+        short = (value.get("type") if isinstance(value, dict) else value for value in (found, expected))
+        yield "{}: {}, not {}".format(name, *short)

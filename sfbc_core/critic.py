@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,9 +9,11 @@ from pathlib import Path
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
-from sfbc_core.normalization import Standardizer
-from sfbc_core.randomness import make_generator, seeded_layers
+from sfbc_core.files import join_parts, split_parts
+from sfbc_core.networks import Ensemble, Standardizer, mlp, seeded_layers
+from sfbc_core.randomness import make_generator
 from sfbc_core.training import TrainingConfig, train
 from sfbc_core.trajectories import Trajectories
 
@@ -38,13 +39,14 @@ class CriticConfig:
         if self.members < 1:
             raise ValueError(f"members must be at least 1, got {self.members}")
 
+    def scale_of(self, targets: Float[Tensor, " N"]) -> float:
+        """The deviation of targets or returns, in which α is meant, with the floor."""
+        return max(float(targets.std(correction=0)), self.minimum_deviation)
+
     @classmethod
     def small(cls, gradient_steps: int = 2000) -> CriticConfig:
         """The paper's network with a budget for a CPU."""
-        training = TrainingConfig(
-            gradient_steps=gradient_steps, batch_size=256, learning_rate=2e-3, cosine_decay=True, checkpoint_every=500
-        )
-        return cls(training=training)
+        return cls(training=TrainingConfig.small(gradient_steps, batch_size=256))
 
 
 class _QNetwork(nn.Module):
@@ -54,20 +56,11 @@ class _QNetwork(nn.Module):
         super().__init__()
         self.state_layer = nn.Linear(observation_dim, hidden[0])
         self.action_layer = nn.Linear(action_dim, hidden[0], bias=False)
-        inner = [layer for i, o in itertools.pairwise(hidden) for layer in (nn.SiLU(), nn.Linear(i, o))]
-        self.rest = nn.Sequential(*inner, nn.SiLU(), nn.Linear(hidden[-1], 1))
+        self.rest = nn.Sequential(nn.SiLU(), *mlp([*hidden, 1], nn.SiLU))
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
         """`states` broadcasts against the leading dimensions of `actions`."""
         return self.rest(self.state_layer(states) + self.action_layer(actions)).squeeze(-1)
-
-
-class _QMembers(nn.ModuleList):
-    """Networks that differ in their initial weights; they learn from the same batches, each for itself."""
-
-    def forward(self, states: Tensor, actions: Tensor) -> Tensor:
-        """The answers of all members, stacked along a new first dimension."""
-        return torch.stack([member(states, actions) for member in self])
 
 
 class QCritic:
@@ -75,9 +68,9 @@ class QCritic:
 
     The regression is on targets normalised to mean 0 and deviation 1, with a floor on the deviation; :attr:`scale` is the
     deviation, in which the paper's α is meant: softmax(αQ) uses α / scale. There is no target network, and by default, as in
-    the paper, no ensemble: with `members` > 1, Q is the mean of networks that differ in their initial weights, which takes
-    out part of what is an accident of one training. :meth:`fit` always starts from fresh weights, as the paper does at each
-    value iteration.
+    the paper, no ensemble: with `members` > 1, Q is the mean of networks that differ in their initial weights and learn from
+    the same batches, each for itself; errors that only one of them makes count less. :meth:`fit` always starts from fresh
+    weights, as the paper does at each value iteration.
 
     Args:
         config: sizes and training.
@@ -89,7 +82,7 @@ class QCritic:
         self.config = config or CriticConfig()
         self.seed = seed
         self.device = torch.device(device)
-        self.network: _QMembers | None = None
+        self.network: Ensemble | None = None
         self.history: list[float] = []
 
     def fit(
@@ -128,23 +121,26 @@ class QCritic:
         targets = targets.detach().cpu().double()[chosen]
         self._build(trajectories.observation_dim, trajectories.action_dim)
         self.offset = float(targets.mean())
-        self.scale = max(float(targets.std(correction=0)), self.config.minimum_deviation)
+        self.scale = self.config.scale_of(targets)
         if self.config.standardize_states:
             self.standardizer.fit(trajectories.observations)
         normalised = ((targets - self.offset) / self.scale).float().to(self.device)
 
-        def loss(states: Tensor, actions: Tensor, target: Tensor, generator: torch.Generator) -> Tensor:
-            return (self.network(states, actions) - target).square().mean()
+        def losses(batch: tuple[Tensor, ...], step: int, generator: torch.Generator) -> dict[str, Tensor]:
+            states, actions, target = batch
+            return {"q": (self.network(states, actions) - target).square().mean()}
 
-        self.history = train(
-            self.network,
-            loss,
-            (self.standardizer(trajectories.observations)[chosen], trajectories.actions[chosen], normalised),
+        states = self.standardizer(trajectories.observations)[chosen]
+        history = train(
+            {"network": self.network},
+            losses,
+            TensorDataset(states, trajectories.actions[chosen], normalised),
             self.config.training,
             make_generator(self.seed, "critic", device=self.device),
             checkpoint=checkpoint,
             progress="QCritic" if progress else None,
         )
+        self.history = history["q"]
         return self
 
     @torch.no_grad()
@@ -155,8 +151,7 @@ class QCritic:
             RuntimeError: the critic is not fitted.
             ValueError: shapes that do not fit the data or each other.
         """
-        if self.network is None:
-            raise RuntimeError("this QCritic is not fitted yet: call fit(trajectories, targets) first")
+        self._require_fitted()
         widths = (self.standardizer.mean.shape[0], self.network[0].action_layer.in_features)
         if states.ndim != 2 or actions.ndim != 3 or (states.shape[1], actions.shape[2]) != widths:
             raise ValueError(
@@ -181,36 +176,40 @@ class QCritic:
             RuntimeError: the critic is not fitted.
             IndexError: there is no such member.
         """
-        if self.network is None:
-            raise RuntimeError("this QCritic is not fitted yet: call fit(trajectories, targets) first")
+        self._require_fitted()
         if not 0 <= index < self.config.members:
             raise IndexError(f"index must lie between 0 and {self.config.members - 1}, got {index}")
         alone = QCritic(replace(self.config, members=1), self.seed, self.device)
-        alone.network, alone.standardizer = _QMembers([self.network[index]]), self.standardizer
+        alone.network, alone.standardizer = Ensemble([self.network[index]]), self.standardizer
         alone.offset, alone.scale = self.offset, self.scale
         return alone
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that :meth:`q` needs, by name, for a safetensors file."""
-        return {
-            **{f"network.{name}": value for name, value in self.network.state_dict().items()},
-            **{f"standardizer.{name}": value for name, value in self.standardizer.state_dict().items()},
-            "targets": torch.tensor([self.offset, self.scale], dtype=torch.float64),
-            "history": torch.tensor(self.history, dtype=torch.float64),
-        }
+        self._require_fitted()
+        scalars = {"offset": self.offset, "scale": self.scale, "history": self.history}
+        parts = {"network": self.network.state_dict(), "standardizer": self.standardizer.state_dict()}
+        parts |= {"training": {name: torch.tensor(value, dtype=torch.float64) for name, value in scalars.items()}}
+        return join_parts(parts)
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> QCritic:
         """Take over what :meth:`tensors` gave, of a critic with the same config."""
-        self._build(tensors["network.0.state_layer.weight"].shape[1], tensors["network.0.action_layer.weight"].shape[1])
-        for module, prefix in ((self.network, "network."), (self.standardizer, "standardizer.")):
-            module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
-        self.offset, self.scale = tensors["targets"].tolist()
-        self.history = tensors["history"].tolist()
+        parts = split_parts(tensors)
+        network, training = parts["network"], parts["training"]
+        self._build(network["0.state_layer.weight"].shape[1], network["0.action_layer.weight"].shape[1])
+        self.network.load_state_dict(network)
+        self.standardizer.load_state_dict(parts["standardizer"])
+        self.offset, self.scale = float(training["offset"]), float(training["scale"])
+        self.history = training["history"].tolist()
         self.network.eval()
         return self
+
+    def _require_fitted(self) -> None:
+        if self.network is None:
+            raise RuntimeError("this QCritic is not fitted yet: call fit(trajectories, targets) first")
 
     def _build(self, observation_dim: int, action_dim: int) -> None:
         self.standardizer = Standardizer(observation_dim).to(self.device)
         with seeded_layers(self.seed):
             members = [_QNetwork(observation_dim, action_dim, self.config.hidden) for _ in range(self.config.members)]
-        self.network = _QMembers(members).to(self.device)
+        self.network = Ensemble(members).to(self.device)

@@ -2,26 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import gymnasium
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sfbc_core.episodes import EnvironmentSource, LocalEpisodes, WorkerEpisodes
 from sfbc_core.randomness import RandomSource, make_generator
 
 
 @runtime_checkable
 class Agent(Protocol):
-    """Whatever acts: (observations (B, obs), a source of randomness) -> actions (B, act)."""
+    """Whatever acts: (observations (B, obs), a source of randomness) -> actions (B, act).
+
+    One that remembers what it saw in an episode also has ``start(episodes)``, which returns a :class:`Policy`.
+    """
 
     def act(
         self, observations: Float[Tensor, "B obs"], generator: RandomSource | None = None
     ) -> Float[Tensor, "B act"]:
         """One action for each row."""
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """What acts in E running episodes, from their start to their end."""
+
+    def step(
+        self,
+        rows: Int[np.ndarray, " R"],
+        observations: Float[Tensor, "R obs"],
+        rewards: Float[Tensor, " R"],
+        generators: Sequence[torch.Generator],
+    ) -> Float[Tensor, "R act"]:
+        """The next actions of the episodes that still run.
+
+        Args:
+            rows: which of the E episodes these are, from 0.
+            observations: what each of them shows now.
+            rewards: what the last action brought in each; 0 before the first.
+            generators: the source of randomness of each.
+        """
+
+
+class MemorylessPolicy:
+    """The policy of an agent whose action depends on nothing but the present observation."""
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent = agent
+
+    def step(
+        self,
+        rows: Int[np.ndarray, " R"],
+        observations: Float[Tensor, "R obs"],
+        rewards: Float[Tensor, " R"],
+        generators: Sequence[torch.Generator],
+    ) -> Float[Tensor, "R act"]:
+        """See :class:`Policy`."""
+        return self.agent.act(observations, generators)
+
+
+def start_policy(agent: Agent, episodes: int) -> Policy:
+    """What acts for `agent` in so many new episodes: what its `start` returns, or the agent without a memory."""
+    return agent.start(episodes) if hasattr(agent, "start") else MemorylessPolicy(agent)
+
+
+@runtime_checkable
+class EnvironmentSource(Protocol):
+    """Whatever makes fresh environments, such as a task."""
+
+    def make_env(self) -> gymnasium.Env:
+        """A new environment with the gymnasium API."""
 
 
 @dataclass(frozen=True)
@@ -34,72 +89,86 @@ class EpisodeResults:
     terminated: np.ndarray  # (E,) whether it ended by itself, rather than by a time limit
 
 
+def episode_seed(seed: int, number: int) -> int:
+    """The seed of the environment in episode `number` of an evaluation."""
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+
+
+def episode_generator(seed: int, number: int) -> torch.Generator:
+    """What an agent draws from in episode `number` of an evaluation."""
+    return make_generator(seed, "episode", number)
+
+
 def evaluate(
     agent: Agent,
     task: EnvironmentSource,
     episodes: int,
     seed: int,
     *,
-    at_once: int | None = None,
-    workers: int | None = None,
+    side_by_side: int | None = None,
+    on_episode: Callable[[int], None] | None = None,
 ) -> EpisodeResults:
-    """Run `episodes` episodes, many at once.
+    """Run `episodes` episodes, many side by side.
 
     Episode i is seeded by (seed, i) alone: its environment, and the agent's random draws in it. Its result
     therefore depends on how many run beside it through nothing but the last digits of a batched matrix product, which can
-    decide between candidates of nearly equal Q. It does not depend on the number of workers at all.
+    decide between candidates of nearly equal Q.
 
     Args:
         agent: see :class:`Agent`.
-        task: see :class:`~sfbc_core.episodes.EnvironmentSource`.
+        task: see :class:`EnvironmentSource`.
         episodes: number of episodes.
         seed: of the whole evaluation.
-        at_once: episodes that run side by side; all by default.
-        workers: processes that step the environments, while the agent acts here; by default there is none, and this process
-            does everything. They are worth their start, of some seconds, where steps are slow (ant mazes, the kitchen).
-            A script that asks for them needs the usual ``if __name__ == "__main__":``.
+        side_by_side: episodes that run at the same time; all by default.
+        on_episode: called with the number of episodes that have just ended, to show progress.
 
     Raises:
-        ValueError: fewer than one episode or worker, or actions of a wrong shape or that are not finite from the agent.
-        RuntimeError: an episode failed in a worker process, or the process died; the message names task, episode and seed.
+        ValueError: fewer than one episode, or actions of a wrong shape or that are not finite from the agent.
     """
-    if episodes < 1:
-        raise ValueError(f"expected at least 1 episode, got {episodes}")
-    at_once = episodes if at_once is None else at_once
-    if at_once < 1:
-        raise ValueError(f"expected at least 1 episode at once, got {at_once}")
-    if workers is not None and workers < 1:
-        raise ValueError(f"expected at least 1 worker, or None to use this process, got {workers}")
-    if workers is None:
-        place = LocalEpisodes(task.make_env, seed)
-    else:
-        place = WorkerEpisodes(task, seed, min(workers, episodes, at_once))
-    try:
-        parts = [
-            _run(agent, place, range(first, min(first + at_once, episodes)), seed)
-            for first in range(0, episodes, at_once)
-        ]
-    finally:
-        place.close()
+    side_by_side = episodes if side_by_side is None else side_by_side
+    for name, number in (("episodes", episodes), ("side_by_side", side_by_side)):
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")
+    parts = [
+        _run(agent, task, range(first, min(first + side_by_side, episodes)), seed, on_episode)
+        for first in range(0, episodes, side_by_side)
+    ]
     return EpisodeResults(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _run(agent: Agent, place: LocalEpisodes | WorkerEpisodes, numbers: range, seed: int) -> tuple[np.ndarray, ...]:
-    generators = [make_generator(seed, "episode", number) for number in numbers]
-    current = place.start(numbers)
-    returns, lengths = np.zeros(len(numbers)), np.zeros(len(numbers), dtype=np.int64)
-    terminated = np.zeros(len(numbers), dtype=bool)
-    running = np.arange(len(numbers))
-    while len(running):
-        actions = agent.act(torch.from_numpy(current[running]), [generators[i] for i in running])
-        actions = _checked(actions, len(running), place.action_shape)
-        outcomes = place.step([numbers[i] for i in running], actions)
-        current[running] = outcomes.observations
-        returns[running] += outcomes.rewards
-        lengths[running] += 1
-        terminated[running] = outcomes.terminated
-        running = running[~(outcomes.terminated | outcomes.truncated)]  # a finished episode costs nothing from here on
-    return returns, lengths, current, terminated
+def _run(agent, task, numbers: range, seed: int, on_episode) -> tuple[np.ndarray, ...]:
+    generators = [episode_generator(seed, number) for number in numbers]
+    envs: list[gymnasium.Env] = []
+    try:
+        first = []
+        for number in numbers:
+            envs.append(task.make_env())
+            first.append(envs[-1].reset(seed=episode_seed(seed, number))[0])
+        current = np.stack(first).astype(np.float32)
+        policy = start_policy(agent, len(numbers))
+        returns, lengths = np.zeros(len(numbers)), np.zeros(len(numbers), dtype=np.int64)
+        rewards, terminated = np.zeros(len(numbers)), np.zeros(len(numbers), dtype=bool)
+        truncated = np.zeros(len(numbers), dtype=bool)
+        running = np.arange(len(numbers))
+        while len(running):
+            actions = policy.step(
+                running,
+                torch.from_numpy(current[running]),
+                torch.from_numpy(rewards[running].astype(np.float32)),
+                [generators[i] for i in running],
+            )
+            actions = _checked(actions, len(running), envs[0].action_space.shape)
+            for i, action in zip(running, actions, strict=True):
+                current[i], rewards[i], terminated[i], truncated[i], _ = envs[i].step(action)
+            returns[running] += rewards[running]
+            lengths[running] += 1
+            before, running = len(running), running[~(terminated | truncated)[running]]  # what is over costs nothing more
+            if on_episode is not None and before > len(running):
+                on_episode(before - len(running))
+        return returns, lengths, current, terminated
+    finally:
+        for env in envs:
+            env.close()
 
 
 def _checked(actions: Tensor, rows: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -43,6 +43,20 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def join_parts(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Tensors of several parts under names "part.name", as a file holds them; a part's name has no dot."""
+    return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
+
+
+def split_parts(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """The parts that :func:`join_parts` joined."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for full_name, tensor in tensors.items():
+        part, _, name = full_name.partition(".")
+        parts.setdefault(part, {})[name] = tensor
+    return parts
+
+
 def save_tensors(
     path: str | os.PathLike, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:

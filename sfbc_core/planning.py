@@ -49,15 +49,7 @@ def unknown_share(trajectories: Trajectories, discount: float = 0.99) -> Float[T
     """
     cut = trajectories.timeouts & ~trajectories.terminals
     # The discounted return of one unit that would have come right after the cut.
-    ones = Trajectories(
-        trajectories.observations,
-        trajectories.actions,
-        cut.float(),
-        trajectories.terminals,
-        trajectories.timeouts,
-        trajectories.action_low,
-        trajectories.action_high,
-    )
+    ones = trajectories.replace(rewards=cut.float())
     return discount * discounted_returns(ones, discount)
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-
-_LAYERS_LOCK = threading.RLock()
 
 RandomSource = torch.Generator | Sequence[torch.Generator]
 
@@ -22,17 +18,6 @@ def make_generator(seed: int, *names: str | int, device: torch.device | str = "c
     """
     mixed = zlib.crc32(repr((int(seed), *names)).encode())
     return torch.Generator(device).manual_seed(mixed)
-
-
-@contextmanager
-def seeded_layers(seed: int) -> Iterator[None]:
-    """Layers made inside draw their initial weights from `seed`; the global CPU generator is left as it was.
-
-    torch's layers know no generator of their own, and the global one belongs to all threads: one at a time.
-    """
-    with _LAYERS_LOCK, torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
 
 
 def standard_normal(shape: Sequence[int], source: RandomSource, device: torch.device | str = "cpu") -> Tensor:

@@ -1,7 +1,8 @@
-"""From candidates to an action: resampling by softmax(αQ), the best, or the mean of the best k (Section 3.2, B.1)."""
+"""From candidates to an action: resampling by softmax(αQ), the best, or the mean of the best few (Section 3.2, B.1)."""
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import torch
@@ -13,16 +14,23 @@ from sfbc_core.randomness import RandomSource, standard_uniform
 Mode = Literal["sample", "greedy", "mean_of_best"]
 
 
+def check_inverse_temperature(alpha: float) -> None:
+    """Refuse an inverse temperature α that is negative or not finite.
+
+    Raises:
+        ValueError: it is.
+    """
+    if not 0 <= alpha < math.inf:
+        raise ValueError(f"alpha must be finite and >= 0, got {alpha}; its limit of infinity is the greedy choice")
+
+
 def selection_weights(q: Float[Tensor, "S M"], alpha: float) -> Float[Tensor, "S M"]:
     """softmax(αQ) over the candidates of each state, shape (S, M); safe for any finite α >= 0.
 
     Raises:
         ValueError: `alpha` negative or not finite, no candidates, or q that is not finite.
     """
-    if not 0 <= alpha < float("inf"):
-        raise ValueError(
-            f"alpha must be finite and >= 0, got {alpha}; for the limit of infinity choose the best candidate"
-        )
+    check_inverse_temperature(alpha)
     _check_finite(q)
     # The gap to the best is at most 0 and is formed before the product, so a large α can neither overflow nor lose digits.
     return torch.softmax(alpha * (q - q.max(1, keepdim=True).values), dim=1)
@@ -34,7 +42,7 @@ def select_actions(
     alpha: float = 20.0,
     mode: Mode = "sample",
     *,
-    best: int = 4,
+    averaged: int = 4,
     generator: RandomSource | None = None,
 ) -> Float[Tensor, "S A"]:
     """One action for every state out of its M candidates, which were drawn from the behavior policy μ.
@@ -45,11 +53,11 @@ def select_actions(
         alpha: inverse temperature of mode "sample", in units of 1/q.
         mode: "sample" resamples with weights softmax(αQ), so that the law of the action tends to π ∝ μ exp(αQ) (Eq. 8) as
             M grows; "greedy" takes the highest Q (the limit α → ∞, what the paper evaluates); "mean_of_best" averages the
-            `best` candidates of highest Q (the paper's locomotion tasks, with 4).
+            `averaged` candidates of highest Q (the paper's locomotion tasks, with 4).
         generator: for mode "sample"; one, or one for each state.
 
     Raises:
-        ValueError: shapes that disagree, an unknown mode, `best` outside 1…M, mode "sample" without a generator.
+        ValueError: shapes that disagree, an unknown mode, `averaged` outside 1…M, mode "sample" without a generator.
     """
     if candidates.shape[:2] != q.shape:
         raise ValueError(
@@ -62,9 +70,9 @@ def select_actions(
     elif mode == "greedy":
         chosen = _check_finite(q).argmax(1, keepdim=True)
     elif mode == "mean_of_best":
-        if not 1 <= best <= q.shape[1]:
-            raise ValueError(f"best must lie between 1 and the {q.shape[1]} candidates, got {best}")
-        chosen = _check_finite(q).topk(best, dim=1).indices
+        if not 1 <= averaged <= q.shape[1]:
+            raise ValueError(f"averaged must lie between 1 and the {q.shape[1]} candidates, got {averaged}")
+        chosen = _check_finite(q).topk(averaged, dim=1).indices
     else:
         raise ValueError(f"mode must be one of {get_args(Mode)}, got {mode!r}")
     return candidates.gather(1, chosen[:, :, None].expand(-1, -1, candidates.shape[2])).mean(1)

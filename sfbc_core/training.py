@@ -1,20 +1,32 @@
-"""One training loop for all models: index batches from resident tensors, Adam, checkpoints that resume bit for bit."""
+"""One training loop for all models: index batches from resident tensors, one Adam, checkpoints that resume bit for bit."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from sfbc_core.files import load_tensors, save_tensors
+from sfbc_core.files import join_parts, load_tensors, save_tensors, split_parts
 
-# (batch tensors, generator) -> scalar loss
-Loss = Callable[..., Tensor]
+# (batch, number of the step, generator) -> named scalar losses, whose sum is minimised
+Losses = Callable[[Any, int, torch.Generator], Mapping[str, Tensor]]
+# (name of a network, number of the step, number of all steps) -> its learning rate
+LearningRate = Callable[[str, int, int], float]
+
+
+@runtime_checkable
+class Rows(Protocol):
+    """What batches are drawn from: `len`, and the rows of an index as one batch. `torch.utils.data.TensorDataset` is one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Tensor) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -26,6 +38,9 @@ class TrainingConfig:
     batch_size: int = 4096
     learning_rate: float = 1e-3
     cosine_decay: bool = False  # lower the learning rate to 0 along half a cosine
+    warmup_steps: int = 0  # raise the learning rate from 0 over so many steps
+    weight_decay: float = 0.0  # decoupled from the gradient, as in AdamW
+    gradient_clip: float | None = None  # largest norm of the gradient of all parameters; None: no limit
     checkpoint_every: int = 10_000  # gradient steps between checkpoints, where a checkpoint path is given
     log_every: int = 100  # gradient steps between entries of the loss history
 
@@ -34,10 +49,34 @@ class TrainingConfig:
             raise ValueError(
                 f"give gradient_steps or epochs, not both; got gradient_steps={self.gradient_steps}, epochs={self.epochs}"
             )
-        for name in ("gradient_steps", "epochs", "batch_size", "learning_rate", "checkpoint_every", "log_every"):
+        positive = ("gradient_steps", "epochs", "batch_size", "learning_rate", "gradient_clip")
+        for name in (*positive, "checkpoint_every", "log_every"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive, got {value}")
+        for name in ("warmup_steps", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+
+    @classmethod
+    def small(
+        cls,
+        gradient_steps: int,
+        *,
+        batch_size: int = 1024,
+        learning_rate: float = 2e-3,
+        checkpoint_every: int = 500,
+        **options: Any,
+    ) -> TrainingConfig:
+        """A budget for a CPU: few steps, fast at first and slower along a cosine; `options` are other fields."""
+        options = {"cosine_decay": True, **options}
+        return cls(
+            gradient_steps=gradient_steps,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            checkpoint_every=checkpoint_every,
+            **options,
+        )
 
     def steps_for(self, rows: int) -> int:
         """Gradient steps on a data set of that many rows."""
@@ -45,92 +84,160 @@ class TrainingConfig:
             return self.gradient_steps
         return max(1, math.ceil(self.epochs * rows / self.batch_size))
 
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate of gradient step `step`, counted from 0, of `steps`."""
+        rate = self.learning_rate
+        if self.cosine_decay:
+            rate = rate * 0.5 * (1 + math.cos(math.pi * step / steps))
+        if step < self.warmup_steps:
+            rate = rate * (step + 1) / self.warmup_steps
+        return rate
+
 
 def train(
-    model: nn.Module,
-    loss: Loss,
-    data: Sequence[Tensor],
+    networks: Mapping[str, nn.Module],
+    losses: Losses,
+    data: Rows,
     config: TrainingConfig,
     generator: torch.Generator,
     *,
+    learning_rate: LearningRate | None = None,
+    after_step: Callable[[int], None] | None = None,
     checkpoint: Path | None = None,
     progress: str | None = None,
-) -> list[float]:
-    """Minimise `loss` over batches of rows of `data`, in place on `model`.
+) -> dict[str, list[float]]:
+    """Minimise the sum of `losses` over batches of `data`, in place on `networks`.
+
+    One Adam with a parameter group for each network equals one Adam a network to the bit, as long as no parameter gets
+    gradients from two losses. A loss that is absent from a step leaves its network alone in that step: this is how an actor is
+    updated every other step only.
 
     Args:
-        loss: called as ``loss(*batch, generator=generator)``; returns a scalar.
-        data: tensors of equal length on the model's device.
-        generator: draws the batches and whatever the loss draws; on the model's device.
+        networks: by name. Parameters that require no gradient, those of target networks, are not touched here.
+        losses: called as ``losses(batch, step, generator)``; returns scalars by name.
+        data: on the networks' device.
+        generator: draws the batches and whatever the losses draw; on the networks' device.
+        learning_rate: of each network; by default `config.rate` for all.
+        after_step: called with the number of each step after its update, without gradients: for target networks. State of its own
+            must live in buffers of `networks`, or a resumed training would lack it.
         checkpoint: file for the state of an unfinished training, written every `config.checkpoint_every` steps; when it
             exists, training goes on from it and ends with the same weights as without the interruption. The caller
             removes it once the result is stored.
         progress: label of a progress bar; None for no bar.
 
     Returns:
-        The mean loss of every `config.log_every` steps.
+        For each loss, its mean over every `config.log_every` steps.
 
     Raises:
-        FloatingPointError: the loss became NaN or infinite.
+        FloatingPointError: a loss became NaN or infinite.
+        ValueError: the checkpoint is of another training.
     """
-    rows = len(data[0])
-    steps = config.steps_for(rows)
+    steps, first = config.steps_for(len(data)), 0
+    rate = learning_rate or (lambda name, step, steps: config.rate(step, steps))
+    trained = {
+        name: [parameter for parameter in network.parameters() if parameter.requires_grad]
+        for name, network in networks.items()
+    }
+    trained = {name: parameters for name, parameters in trained.items() if parameters}
     # fused: one kernel for all parameters. Several times faster than the loop over parameters at these sizes.
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
-    history: list[float] = []
-    running = torch.zeros((), device=data[0].device)
-    first = 0
+    kind = torch.optim.AdamW if config.weight_decay else torch.optim.Adam
+    optimizer = kind(
+        [{"params": parameters} for parameters in trained.values()],
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+    log = _Log(config.log_every)
     if checkpoint is not None and checkpoint.exists():
-        first = _restore(checkpoint, model, optimizer, generator, history, running)
-    model.train()
+        first = _restore(checkpoint, networks, optimizer, generator, log)
+    for network in networks.values():
+        network.train()
     for step in tqdm(
         range(first, steps), initial=first, total=steps, desc=progress, disable=progress is None, leave=False
     ):
-        if config.cosine_decay:
-            optimizer.param_groups[0]["lr"] = config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
-        index = torch.randint(rows, (config.batch_size,), generator=generator, device=data[0].device)
-        value = loss(*(tensor[index] for tensor in data), generator=generator)
+        for name, group in zip(trained, optimizer.param_groups, strict=True):
+            group["lr"] = rate(name, step, steps)
+        index = torch.randint(len(data), (config.batch_size,), generator=generator, device=generator.device)
+        values = losses(data[index], step, generator)
         optimizer.zero_grad(set_to_none=True)
-        value.backward()
+        torch.stack(tuple(values.values())).sum().backward()
+        if config.gradient_clip is not None:
+            nn.utils.clip_grad_norm_([p for group in trained.values() for p in group], config.gradient_clip)
         optimizer.step()
-        running += value.detach()  # stays on the device: reading it each step would stall a GPU
+        if after_step is not None:
+            with torch.no_grad():
+                after_step(step)
         done = step + 1
-        if done % config.log_every == 0 or done == steps:
-            mean = running.item() / (done - len(history) * config.log_every)
-            if not math.isfinite(mean):
-                raise FloatingPointError(f"the loss is {mean} after {done} gradient steps; lower the learning rate?")
-            history.append(mean)
-            running.zero_()
+        log.add(values, done, last=done == steps)
         if checkpoint is not None and done % config.checkpoint_every == 0 and done < steps:
-            _store(checkpoint, model, optimizer, generator, done, history, running)
-    model.eval()
-    return history
+            _store(checkpoint, networks, optimizer, generator, done, log)
+    for network in networks.values():
+        network.eval()
+    return log.history
 
 
-def _store(path, model, optimizer, generator, step, history, running) -> None:
+class _Log:
+    """Means of named losses over every so many steps. A loss that is absent from a step does not count there."""
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self.history: dict[str, list[float]] = {}
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, values: Mapping[str, Tensor], done: int, last: bool) -> None:
+        """Take in the losses of a step, the one after which `done` steps are done."""
+        for name, value in values.items():
+            # A sum stays on the device: reading it each step would stall a GPU.
+            self._sums[name] = self._sums.get(name, 0) + value.detach()
+            self._counts[name] = self._counts.get(name, 0) + 1
+        if not (last or done % self.every == 0):
+            return
+        for name, total in self._sums.items():
+            mean = total.item() / self._counts[name]
+            if not math.isfinite(mean):
+                raise FloatingPointError(
+                    f"the loss {name!r} is {mean} after {done} gradient steps; lower the learning rate?"
+                )
+            self.history.setdefault(name, []).append(mean)
+        self._sums, self._counts = {}, {}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything, by name, for a checkpoint."""
+        return join_parts(
+            {
+                "history": {name: torch.tensor(means, dtype=torch.float64) for name, means in self.history.items()},
+                "sum": self._sums,
+                "count": {name: torch.tensor(count) for name, count in self._counts.items()},
+            }
+        )
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what :meth:`tensors` gave."""
+        parts = split_parts(tensors)
+        self.history = {name: means.tolist() for name, means in parts.get("history", {}).items()}
+        self._sums = dict(parts.get("sum", {}))
+        self._counts = {name: int(count) for name, count in parts.get("count", {}).items()}
+
+
+def _store(path, networks, optimizer, generator, step, log) -> None:
     """Everything that the rest of the training depends on."""
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{name}": value for name, value in state.items()}
-    tensors["generator"] = generator.get_state()
-    tensors["history"] = torch.tensor(history, dtype=torch.float64)
-    tensors["running"] = running
-    tensors["step"] = torch.tensor(step)
-    save_tensors(path, tensors)
+    parts = {f"network-{name}": network.state_dict() for name, network in networks.items()}
+    parts |= {f"adam-{index}": state for index, state in optimizer.state_dict()["state"].items()}
+    parts |= {"log": log.tensors(), "loop": {"generator": generator.get_state(), "step": torch.tensor(step)}}
+    save_tensors(path, join_parts(parts))
 
 
-def _restore(path, model, optimizer, generator, history, running) -> int:
+def _restore(path, networks, optimizer, generator, log) -> int:
     """Put the stored state back in place; returns the number of steps already done."""
-    tensors = load_tensors(path)
-    prefix = "model."
-    model.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("adam."):
-            _, index, key = name.split(".")
-            state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    generator.set_state(tensors["generator"])
-    history.extend(tensors["history"].tolist())
-    running.copy_(tensors["running"])
-    return int(tensors["step"])
+    parts = split_parts(load_tensors(path))
+    try:
+        for name, network in networks.items():
+            network.load_state_dict(parts[f"network-{name}"])
+        state = {int(name[5:]): tensors for name, tensors in parts.items() if name.startswith("adam-")}
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        log.load_tensors(parts["log"] if "log" in parts else {})
+        generator.set_state(parts["loop"]["generator"])
+        return int(parts["loop"]["step"])
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(f"{path} is a checkpoint of another training, remove it: {error}") from error

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from sfbc_core.transitions import Transitions, Windows
+
 ArrayLike = Tensor | np.ndarray | list | tuple
 
 # Actions recorded by float32 controllers overshoot their bounds by a few rounding errors.
@@ -30,6 +32,8 @@ class Trajectories:
         terminals: whether the task ended with this transition, shape (N,).
         timeouts: whether the recording was cut after this transition, shape (N,).
         action_low, action_high: the declared bounds of every action coordinate.
+        next_observations: states after every transition, shape (N, obs), where they were recorded. Within an episode they
+            are the next row's observations; they are worth keeping for the transitions that a timeout cut.
 
     Arrays, lists and tensors are accepted; they are kept as contiguous float32 (flags: bool) tensors on the device of the
     observations. A last transition with neither flag is treated as a timeout, with a warning.
@@ -43,6 +47,7 @@ class Trajectories:
     rewards: Float[Tensor, " N"]
     terminals: Bool[Tensor, " N"]
     timeouts: Bool[Tensor, " N"]
+    next_observations: Float[Tensor, "N obs"] | None
 
     def __init__(
         self,
@@ -53,6 +58,7 @@ class Trajectories:
         timeouts: ArrayLike,
         action_low: float = -1.0,
         action_high: float = 1.0,
+        next_observations: ArrayLike | None = None,
     ) -> None:
         device = observations.device if isinstance(observations, Tensor) else torch.device("cpu")
         self.observations = _as_tensor("observations", observations, 2, torch.float32, device)
@@ -60,24 +66,30 @@ class Trajectories:
         self.rewards = _as_tensor("rewards", rewards, 1, torch.float32, device)
         self.terminals = _as_tensor("terminals", terminals, 1, torch.bool, device)
         self.timeouts = _as_tensor("timeouts", timeouts, 1, torch.bool, device)
+        self.next_observations = None
+        if next_observations is not None:
+            self.next_observations = _as_tensor("next_observations", next_observations, 2, torch.float32, device)
         self.action_low, self.action_high = action_low, action_high
         self._check_lengths()
         self._check_values()
         self._close_last_episode()
 
     def _check_lengths(self) -> None:
-        lengths = {
-            name: len(getattr(self, name)) for name in ("observations", "actions", "rewards", "terminals", "timeouts")
-        }
+        lengths = {name: len(tensor) for name, tensor in self.tensors().items()}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"all arrays must have the same length, got {lengths}")
         if lengths["observations"] == 0:
             raise ValueError("an empty data set: expected at least one transition, got 0")
+        if self.next_observations is not None and self.next_observations.shape != self.observations.shape:
+            raise ValueError(
+                f"next_observations must have the shape of observations, {tuple(self.observations.shape)}, "
+                f"got {tuple(self.next_observations.shape)}"
+            )
 
     def _check_values(self) -> None:
-        for name in ("observations", "actions", "rewards"):
+        for name, tensor in self.tensors().items():
             # In blocks: the check of all rows at once would for a moment take more memory than the data.
-            for number, block in enumerate(getattr(self, name).split(ROWS_CHECKED_AT_ONCE)):
+            for number, block in enumerate(tensor.split(ROWS_CHECKED_AT_ONCE)):
                 if not (finite := torch.isfinite(block)).all():
                     first = int((~finite).reshape(len(block), -1).any(1).nonzero()[0]) + number * ROWS_CHECKED_AT_ONCE
                     raise ValueError(f"{name} must be finite, found NaN or infinity first at transition {first}")
@@ -146,9 +158,49 @@ class Trajectories:
         return self._with({name: tensor.to(device) for name, tensor in self.tensors().items()})
 
     def tensors(self) -> dict[str, Tensor]:
-        """The five tensors by name, as they are written to a file."""
-        names = ("observations", "actions", "rewards", "terminals", "timeouts")
-        return {name: getattr(self, name) for name in names}
+        """All tensors by name, as they are written to a file; `next_observations` is among them where the data have it."""
+        names = ("observations", "actions", "rewards", "terminals", "timeouts", "next_observations")
+        return {name: tensor for name in names if (tensor := getattr(self, name)) is not None}
+
+    def replace(self, **tensors: ArrayLike) -> Trajectories:
+        """The same data but for the given tensors, which are checked as those of new data are.
+
+        Raises:
+            TypeError: a name that is no tensor of the data.
+        """
+        bounds = {"action_low": self.action_low, "action_high": self.action_high}
+        return Trajectories(**(self.tensors() | bounds | tensors))
+
+    def transitions(self) -> Transitions:
+        """(s, a, r, s', terminal) as methods need them that learn from single steps.
+
+        s' is the state of the next row of the same episode. The row that a timeout cut has none in the data: it has the
+        recorded `next_observations` where the data hold them, and is left out where they do not. After a terminal nothing
+        counts, so s' is the state itself.
+
+        Raises:
+            ValueError: every transition was cut by a timeout, and no state after it was recorded.
+        """
+        cut = self.timeouts & ~self.terminals
+        following = torch.cat([self.observations[1:], self.observations[-1:]])
+        if self.next_observations is not None:
+            following = torch.where(cut[:, None], self.next_observations, following)
+        following = torch.where(self.terminals[:, None], self.observations, following)
+        transitions = Transitions(self.observations, self.actions, self.rewards, following, self.terminals)
+        if self.next_observations is not None or not cut.any():
+            return transitions
+        if cut.all():
+            raise ValueError("no transition has a next state: every one was cut by a timeout")
+        return transitions[(~cut).nonzero().squeeze(1)]
+
+    def windows(self, length: int) -> Windows:
+        """Every stretch of `length` successive transitions, those at the start of an episode padded on the left.
+
+        Raises:
+            ValueError: `length` below 1.
+        """
+        first = torch.repeat_interleave(self.episode_starts, self.episode_lengths)
+        return Windows(torch.arange(len(self), device=self.device) - first, length)
 
     def select_episodes(self, keep: Bool[Tensor, " E"]) -> Trajectories:
         """Only the episodes whose flag in `keep`, shape (E,), is set, in their order.

@@ -10,9 +10,11 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
-from sfbc_core.normalization import Standardizer
-from sfbc_core.randomness import RandomSource, make_generator, seeded_layers, standard_normal
+from sfbc_core.files import join_parts, split_parts
+from sfbc_core.networks import ActionScaler, Standardizer, seeded_layers
+from sfbc_core.randomness import RandomSource, make_generator, standard_normal
 from sfbc_core.training import TrainingConfig, train
 from sfbc_core.trajectories import Trajectories
 
@@ -61,7 +63,7 @@ class BehaviorModel(ABC):
     @property
     def action_dim(self) -> int:
         """Number of action coordinates."""
-        return self.action_low.shape[0]
+        return self.scaler.low.shape[0]
 
     @property
     def training(self) -> TrainingConfig:
@@ -88,25 +90,27 @@ class BehaviorModel(ABC):
         """
         trajectories = trajectories.to(self.device)
         weights = _checked_weights(weights, trajectories)
-        bounds = torch.tensor([trajectories.action_low, trajectories.action_high])
-        self._build(trajectories.observation_dim, *bounds[:, None].expand(2, trajectories.action_dim))
+        self._build(trajectories.observation_dim, trajectories.action_dim)
+        self.scaler.fit(trajectories)
         if getattr(self.config, "standardize_states", True):
             self.standardizer.fit(trajectories.observations)
         states = self.standardizer(trajectories.observations)
-        actions = self._scale(trajectories.actions)
+        actions = self.scaler.scale(trajectories.actions)
 
-        def mean_loss(states: Tensor, actions: Tensor, weights: Tensor, generator: torch.Generator) -> Tensor:
-            return (weights * self.loss(states, actions, generator)).mean()
+        def losses(batch: tuple[Tensor, ...], step: int, generator: torch.Generator) -> dict[str, Tensor]:
+            states, actions, weights = batch
+            return {"behavior": (weights * self.loss(states, actions, generator)).mean()}
 
-        self.history = train(
-            self.network,
-            mean_loss,
-            (states, actions, weights),
+        history = train(
+            {"network": self.network},
+            losses,
+            TensorDataset(states, actions, weights),
             self.training,
             make_generator(self.seed, "training", device=self.device),
             checkpoint=checkpoint,
             progress=type(self).__name__ if progress else None,
         )
+        self.history = history["behavior"]
         return self
 
     @torch.no_grad()
@@ -134,44 +138,35 @@ class BehaviorModel(ABC):
         shape = (states.shape[0], n, self.noise_dim)
         noise = standard_normal(shape, source, self.device)
         actions = self.draw(self.standardizer(states.to(self.device, torch.float32)), noise).clamp(-1, 1)
-        return self.unscale(actions).to(states.device)
+        return self.scaler.unscale(actions).to(states.device)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, standardisation and bounds, by name, for a safetensors file."""
         self._require_fitted()
-        return {
-            **{f"network.{name}": value for name, value in self.network.state_dict().items()},
-            **{f"standardizer.{name}": value for name, value in self.standardizer.state_dict().items()},
-            "action_low": self.action_low,
-            "action_high": self.action_high,
-            "history": torch.tensor(self.history, dtype=torch.float64),
-        }
+        parts = {"network": self.network.state_dict(), "standardizer": self.standardizer.state_dict()}
+        parts |= {"scaler": self.scaler.state_dict()}
+        parts |= {"training": {"history": torch.tensor(self.history, dtype=torch.float64)}}
+        return join_parts(parts)
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> BehaviorModel:
         """Take over what :meth:`tensors` gave, of a model with the same config."""
-        self._build(tensors["standardizer.mean"].shape[0], tensors["action_low"], tensors["action_high"])
-        for module, prefix in ((self.network, "network."), (self.standardizer, "standardizer.")):
-            module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
-        self.history = tensors["history"].tolist()
+        parts = split_parts(tensors)
+        self._build(len(parts["standardizer"]["mean"]), len(parts["scaler"]["low"]))
+        for name in ("network", "standardizer", "scaler"):
+            getattr(self, name).load_state_dict(parts[name])
+        self.history = parts["training"]["history"].tolist()
         self.network.eval()
         return self
 
-    def _build(self, observation_dim: int, low: Tensor, high: Tensor) -> None:
-        self.action_low, self.action_high = low.to(self.device), high.to(self.device)
+    def _build(self, observation_dim: int, action_dim: int) -> None:
         self.standardizer = Standardizer(observation_dim).to(self.device)
+        self.scaler = ActionScaler(action_dim).to(self.device)
         with seeded_layers(self.seed):
-            self.network = self.make_network(observation_dim, self.action_dim).to(self.device)
+            self.network = self.make_network(observation_dim, action_dim).to(self.device)
 
     def _require_fitted(self) -> None:
         if self.network is None:
             raise RuntimeError(f"this {type(self).__name__} is not fitted yet: call fit(trajectories) first")
-
-    def _scale(self, actions: Tensor) -> Tensor:
-        return (2 * (actions - self.action_low) / (self.action_high - self.action_low) - 1).clamp(-1, 1)
-
-    def unscale(self, actions: Float[Tensor, "*batch act"]) -> Float[Tensor, "*batch act"]:
-        """Actions in [-1, 1], as the network gives them, within the bounds of the data."""
-        return torch.lerp(self.action_low, self.action_high, 0.5 * (actions + 1))  # exact at both bounds
 
 
 def _checked_weights(weights: Tensor | None, trajectories: Trajectories) -> Tensor:

@@ -70,9 +70,7 @@ class DiffusionConfig:
     @classmethod
     def small(cls, gradient_steps: int = 4000) -> DiffusionConfig:
         """For tasks with a few coordinates on a CPU: a small network, trained fast, sampled in 15 accurate evaluations."""
-        training = TrainingConfig(
-            gradient_steps=gradient_steps, batch_size=1024, learning_rate=4e-3, cosine_decay=True, checkpoint_every=500
-        )
+        training = TrainingConfig.small(gradient_steps, learning_rate=4e-3)
         return cls(ScoreNetworkConfig.small(), solver=SolverConfig.accurate(15), training=training)
 
 
@@ -88,7 +86,7 @@ class DiffusionBehavior(BehaviorModel):
 
     def make_network(self, observation_dim: int, action_dim: int) -> ScoreNetwork:
         """The dense U-Net."""
-        return ScoreNetwork(action_dim, observation_dim, self.config.network, self.seed)
+        return ScoreNetwork(action_dim, observation_dim, self.config.network)
 
     def loss(
         self, states: Float[Tensor, "B obs"], actions: Float[Tensor, "B act"], generator: torch.Generator

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass, field
 
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from sfbc_core.behavior.base import BehaviorModel
+from sfbc_core.networks import mlp
 from sfbc_core.training import TrainingConfig
 
 
@@ -42,8 +42,7 @@ class GaussianBehavior(BehaviorModel):
     def make_network(self, observation_dim: int, action_dim: int) -> nn.Module:
         """A ReLU MLP from the state to mean and log deviation."""
         widths = [observation_dim, *[self.config.hidden] * self.config.layers]
-        layers = [layer for i, o in itertools.pairwise(widths) for layer in (nn.Linear(i, o), nn.ReLU())]
-        return nn.Sequential(*layers, nn.Linear(widths[-1], 2 * action_dim))
+        return mlp([*widths, 2 * action_dim])
 
     def parameters_of(self, states: Float[Tensor, "B obs"]) -> tuple[Float[Tensor, "B act"], Float[Tensor, "B act"]]:
         """Mean and log deviation before the tanh, for standardised states."""
@@ -72,6 +71,13 @@ class GaussianBehavior(BehaviorModel):
         # log(1 - tanh²u) = 2(log 2 - u - softplus(-2u)), which does not cancel for large |u|.
         log_slope = 2 * (math.log(2) - raw - softplus(-2 * raw))
         return (normal - log_slope).sum(1)
+
+    @torch.no_grad()
+    def mode(self, states: Float[Tensor, "B obs"]) -> Float[Tensor, "B act"]:
+        """tanh(m(s)) within the bounds of the data, for raw states: the action without noise."""
+        self._require_fitted()
+        mean, _ = self.parameters_of(self.standardizer(states.to(self.device, torch.float32)))
+        return self.scaler.unscale(torch.tanh(mean)).to(states.device)
 
     @torch.no_grad()
     def draw(self, states: Float[Tensor, "S obs"], noise: Float[Tensor, "S n act"]) -> Float[Tensor, "S n act"]:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sfbc_core.behavior.base import BehaviorModel
+from sfbc_core.networks import mlp
 from sfbc_core.training import TrainingConfig
 
 
@@ -29,8 +30,8 @@ class VAEConfig:
 class _Autoencoder(nn.Module):
     def __init__(self, observation_dim: int, action_dim: int, latent_dim: int, hidden: int) -> None:
         super().__init__()
-        self.encoder = _mlp(observation_dim + action_dim, hidden, 2 * latent_dim)
-        self.decoder = _mlp(observation_dim + latent_dim, hidden, action_dim)
+        self.encoder = mlp([observation_dim + action_dim, hidden, hidden, 2 * latent_dim])
+        self.decoder = mlp([observation_dim + latent_dim, hidden, hidden, action_dim])
 
     def encode(self, states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-deviation of the latent law q(z | s, a), (..., latent) each."""
@@ -76,9 +77,3 @@ class VAEBehavior(BehaviorModel):
         clip = self.config.latent_clip
         latent = noise if clip is None else noise.clamp(-clip, clip)
         return self.network.decode(states[:, None].expand(-1, noise.shape[1], -1), latent)
-
-
-def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, outputs)
-    )

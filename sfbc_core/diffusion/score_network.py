@@ -36,8 +36,10 @@ class ScoreNetworkConfig:
 class FourierFeatures(nn.Module):
     """Gaussian Fourier features t ↦ [cos(2πft), sin(2πft)] with fixed random frequencies f ~ N(0, scale²)."""
 
-    def __init__(self, features: int, scale: float, generator: torch.Generator) -> None:
+    def __init__(self, features: int, scale: float) -> None:
         super().__init__()
+        # A stream of their own, from the same seed: the layers' weights do not depend on how many frequencies there are.
+        generator = torch.Generator().manual_seed(torch.initial_seed())
         self.register_buffer("frequencies", scale * torch.randn(features // 2, generator=generator))
 
     def forward(self, t: Float[Tensor, " T"]) -> Float[Tensor, "T features"]:
@@ -71,33 +73,29 @@ class ScoreNetwork(nn.Module):
     Args:
         action_dim, state_dim: number of action and (already standardised) state coordinates; `state_dim` may be 0.
         config: sizes.
-        seed: seed of the initial weights and of the Fourier frequencies.
+
+    Its initial weights and frequencies follow from the seed of torch's global generator, as with any module.
     """
 
-    def __init__(
-        self, action_dim: int, state_dim: int, config: ScoreNetworkConfig | None = None, seed: int = 0
-    ) -> None:
+    def __init__(self, action_dim: int, state_dim: int, config: ScoreNetworkConfig | None = None) -> None:
         super().__init__()
         config = config or ScoreNetworkConfig()
-        generator = torch.Generator().manual_seed(seed)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)  # nn.Linear draws its weights from the global generator
-            widths = config.widths
-            embedding = config.embedding_dim
-            self.fourier = FourierFeatures(config.fourier_features, config.fourier_scale, generator)
-            # The first layer of the joint embedding splits exactly into a part of the state and a part of the time.
-            self.state_layer = nn.Linear(state_dim, embedding, bias=False) if state_dim else None
-            self.time_layer = nn.Linear(config.fourier_features, embedding)
-            self.joint_layer = nn.Linear(embedding, embedding)
+        widths = config.widths
+        embedding = config.embedding_dim
+        self.fourier = FourierFeatures(config.fourier_features, config.fourier_scale)
+        # The first layer of the joint embedding splits exactly into a part of the state and a part of the time.
+        self.state_layer = nn.Linear(state_dim, embedding, bias=False) if state_dim else None
+        self.time_layer = nn.Linear(config.fourier_features, embedding)
+        self.joint_layer = nn.Linear(embedding, embedding)
 
-            self.input_layer = nn.Linear(action_dim, widths[0])
-            steps = list(itertools.pairwise(widths))
-            self.down = nn.ModuleList(ResidualBlock(outer, inner) for outer, inner in steps)
-            self.middle = ResidualBlock(widths[-1], widths[-1])
-            self.up = nn.ModuleList(ResidualBlock(2 * inner, outer) for outer, inner in reversed(steps))
-            self.output_layer = nn.Linear(widths[0], action_dim)
-            self.block_widths = [*widths[1:], widths[-1], *reversed(widths[:-1])]
-            self.condition_layer = nn.Linear(embedding, sum(self.block_widths))
+        self.input_layer = nn.Linear(action_dim, widths[0])
+        steps = list(itertools.pairwise(widths))
+        self.down = nn.ModuleList(ResidualBlock(outer, inner) for outer, inner in steps)
+        self.middle = ResidualBlock(widths[-1], widths[-1])
+        self.up = nn.ModuleList(ResidualBlock(2 * inner, outer) for outer, inner in reversed(steps))
+        self.output_layer = nn.Linear(widths[0], action_dim)
+        self.block_widths = [*widths[1:], widths[-1], *reversed(widths[:-1])]
+        self.condition_layer = nn.Linear(embedding, sum(self.block_widths))
         nn.init.zeros_(self.output_layer.weight)  # start from ε = 0, so that early steps are not spent on undoing noise
         nn.init.zeros_(self.output_layer.bias)
 

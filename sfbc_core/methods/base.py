@@ -1,0 +1,194 @@
+"""What all methods share, written once: fit, resume, save, load, act in running episodes."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from safetensors import safe_open
+from torch import Tensor
+from typing_extensions import Self
+
+from sfbc_core.configuration import config_from_json, config_to_json
+from sfbc_core.evaluation import MemorylessPolicy, Policy
+from sfbc_core.files import join_parts, load_tensors, save_tensors, split_parts
+from sfbc_core.randomness import RandomSource, make_generator
+from sfbc_core.run import Model, Run
+from sfbc_core.trajectories import Trajectories
+
+AGENT_FILE = "agent.safetensors"  # what `save` writes: the weights, and in its metadata the config
+METHODS: dict[type, type[Method]] = {}  # every method, by the type of its config
+
+
+class Method(ABC):
+    """A method and, once it is fitted, its agent: ``Method(config).fit(data)``, then ``act(observations)``.
+
+    A new method is one file: a frozen config with a field `seed`, and ``class Mine(Method, config=MineConfig)`` with
+    :meth:`learn`, :meth:`act` and :meth:`models`. If it minimises losses over batches by gradient steps, it is a
+    :class:`~sfbc_core.methods.gradient.GradientMethod` and shorter still.
+
+    Args:
+        config: what to learn and how to act; the config's defaults if it is not given.
+        device: where the models are trained and run.
+
+    Raises:
+        TypeError: a config of another method.
+    """
+
+    config: Any
+    config_type: ClassVar[type]
+    acting_fields: ClassVar[frozenset[str]] = frozenset()  # fields of the config that a fitted agent can change
+
+    def __init_subclass__(cls, config: type | None = None, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if config is not None:
+            cls.config_type = config
+            METHODS[config] = cls
+
+    def __init__(self, config: Any = None, device: torch.device | str = "cpu") -> None:
+        self.config = self.config_type() if config is None else config
+        if type(self.config) is not self.config_type:
+            raise TypeError(
+                f"{type(self).__name__} expects a {self.config_type.__name__}, got a {type(config).__name__}"
+            )
+        self.device = torch.device(device)
+        self.fitted = False
+        self.acting_generator = make_generator(self.config.seed, "act", device=self.device)
+
+    @abstractmethod
+    def learn(self, data: Trajectories, run: Run, progress: bool) -> None:
+        """Learn from data on the method's device, each model by ``run.fit``, so that a killed run goes on."""
+
+    @abstractmethod
+    def act(
+        self, observations: Float[Tensor, "B obs"], generator: RandomSource | None = None
+    ) -> Float[Tensor, "B act"]:
+        """An action for each observation.
+
+        Args:
+            observations: shape (B, obs).
+            generator: one, or one for each row; by default the agent's own.
+
+        Raises:
+            RuntimeError: the agent is not fitted.
+            ValueError: observations of another width than in the data.
+        """
+
+    @abstractmethod
+    def models(self) -> Mapping[str, Model]:
+        """Everything that :meth:`act` needs, by name; not yet fitted in an agent that is not."""
+
+    def start(self, episodes: int) -> Policy:
+        """What acts in so many new episodes. A method with a memory returns a policy that keeps it."""
+        return MemorylessPolicy(self)
+
+    def fit(self, data: Trajectories, run_dir: str | os.PathLike | None = None, *, progress: bool = False) -> Self:
+        """Learn from the data.
+
+        Args:
+            data: the trajectories.
+            run_dir: folder for finished units of work and for checkpoints of an unfinished one. A run that was killed goes on
+                from there and ends with the weights of an undisturbed run.
+            progress: whether to show progress bars.
+
+        Raises:
+            ValueError: `run_dir` holds a run of another config or of other data, or the data cannot be learned from.
+            RuntimeError: another process is training in `run_dir`.
+        """
+        with Run(run_dir, self.config, data) as run:
+            self.learn(data.to(self.device), run, progress)
+        self.fitted = True
+        return self
+
+    def acting(self, **changes: Any) -> Self:
+        """The same models, another way to act.
+
+        Args:
+            changes: fields of the config that differ, of those in `acting_fields`.
+
+        Raises:
+            ValueError: another field, or an impossible value.
+        """
+        if wrong := set(changes) - self.acting_fields:
+            raise ValueError(
+                f"expected fields that decide how {type(self).__name__} acts, {sorted(self.acting_fields)}, "
+                f"got {sorted(wrong)}"
+            )
+        agent = copy.copy(self)
+        agent.config = replace(self.config, **changes)
+        agent.acting_generator = make_generator(self.config.seed, "act", device=self.device)
+        return agent
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write config and models into one file in the folder `path`, whole or not at all; other files there stay.
+
+        Raises:
+            RuntimeError: the agent is not fitted.
+        """
+        self._require_fitted()
+        tensors = join_parts({name: model.tensors() for name, model in self.models().items()})
+        config = json.dumps(config_to_json(self.config), sort_keys=True)
+        save_tensors(Path(path).expanduser() / AGENT_FILE, tensors, {"config": config})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, device: torch.device | str = "cpu") -> Self:
+        """The agent that :meth:`save` wrote; ``Method.load`` loads one of any method.
+
+        Raises:
+            FileNotFoundError: no agent at `path`.
+            ValueError: a damaged file, a config of another version, or an agent of another method.
+        """
+        path = Path(path).expanduser() / AGENT_FILE
+        if not path.is_file():
+            raise FileNotFoundError(f"expected a saved agent in the folder {path.parent}, but {path.name} is not there")
+        tensors = load_tensors(path, device)
+        with safe_open(path, "pt") as file:
+            config = config_from_json(json.loads((file.metadata() or {}).get("config", "null")), *METHODS)
+        method = METHODS.get(type(config))
+        if method is None or not issubclass(method, cls):
+            raise ValueError(f"expected a {cls.__name__} in {path}, found {type(config).__name__}")
+        agent = method(config, device)
+        parts = split_parts(tensors)
+        try:
+            for name, model in agent.models().items():
+                model.load_tensors(parts[name])
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(f"{path} does not hold the models of its config: {error}") from error
+        agent.fitted = True
+        return agent
+
+    def _require_fitted(self) -> None:
+        if not self.fitted:
+            raise RuntimeError(f"this {type(self).__name__} agent is not fitted yet: call fit(trajectories) first")
+
+
+def method_named(name: str) -> type[Method]:
+    """The method of that name, such as "IQL".
+
+    Raises:
+        ValueError: there is none; the message lists those there are.
+    """
+    names = {method.__name__: method for method in METHODS.values()}
+    if name not in names:
+        raise ValueError(f"unknown method {name!r}; expected one of {sorted(names)}")
+    return names[name]
+
+
+def check_rows(observations: Tensor, width: int, generator: RandomSource | None = None) -> None:
+    """Refuse observations that are not of shape (B, width), or generators that are not one for each row.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if observations.ndim != 2 or observations.shape[1] != width:
+        raise ValueError(f"expected observations of shape (B, {width}), got {tuple(observations.shape)}")
+    if isinstance(generator, Sequence) and len(generator) != len(observations):
+        raise ValueError(f"expected one generator for each of {len(observations)} rows, got {len(generator)}")

@@ -1,0 +1,221 @@
+"""Selecting from behavior candidates: the whole algorithm (Appendix A), its configuration and its agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sfbc_core.behavior import (
+    BehaviorModel,
+    DiffusionBehavior,
+    DiffusionConfig,
+    GaussianBehavior,
+    GaussianConfig,
+    VAEBehavior,
+    VAEConfig,
+)
+from sfbc_core.critic import CriticConfig, QCritic
+from sfbc_core.methods.base import Method
+from sfbc_core.planning import (
+    MaximumOn,
+    TimeoutRule,
+    discounted_returns,
+    planned_returns,
+    soft_value,
+    unknown_share,
+)
+from sfbc_core.randomness import RandomSource, make_generator
+from sfbc_core.run import Model, Run
+from sfbc_core.selection import Mode, check_inverse_temperature, select_actions
+from sfbc_core.trajectories import Trajectories
+
+# A behavior model is chosen by the type of its config.
+BEHAVIORS: dict[type, type[BehaviorModel]] = {
+    DiffusionConfig: DiffusionBehavior,
+    GaussianConfig: GaussianBehavior,
+    VAEConfig: VAEBehavior,
+}
+
+
+@dataclass(frozen=True)
+class SfBCConfig:
+    """Everything that decides a run, apart from the data and the machine."""
+
+    behavior: DiffusionConfig | GaussianConfig | VAEConfig = field(default_factory=DiffusionConfig)
+    critic: CriticConfig = field(default_factory=CriticConfig)
+    planning_iterations: int = 2  # K critic fits; the first is on vanilla returns. Paper: 2 locomotion, 4 or 5 antmaze
+    value_candidates: int = 16  # candidates for the soft value (Eq. 13); the paper's
+    value_every: int = 1  # V is known, and a plan may leave the data, at every n-th state only; the paper: at each
+    alpha: float = 20.0  # inverse temperature, in units of 1 / deviation of the critic's targets; the paper's
+    discount: float = 0.99  # γ; the paper does not say
+    timeout: TimeoutRule = "bootstrap"  # see planned_returns; the paper does not say
+    max_on: MaximumOn = "next"  # see planned_returns; Eq. 12
+    unknown_share: float = 1.0  # the first critic skips returns that lack a larger share; the paper: skips none
+    num_candidates: int = 32  # M candidates to act; the paper's
+    selection: Mode = "greedy"  # how to act; the paper's, with "mean_of_best" for locomotion
+    averaged: int = 4  # how many candidates "mean_of_best" averages; the paper's
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("planning_iterations", "value_candidates", "value_every", "num_candidates", "averaged"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_inverse_temperature(self.alpha)
+        for name in ("discount", "unknown_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+        for name, kind in (("timeout", TimeoutRule), ("max_on", MaximumOn), ("selection", Mode)):
+            if getattr(self, name) not in get_args(kind):
+                raise ValueError(f"{name} must be one of {get_args(kind)}, got {getattr(self, name)!r}")
+        if self.selection == "mean_of_best" and self.averaged > self.num_candidates:
+            raise ValueError(f"averaged must be at most the {self.num_candidates} candidates, got {self.averaged}")
+        if type(self.behavior) not in BEHAVIORS:
+            expected = [kind.__name__ for kind in BEHAVIORS]
+            raise ValueError(f"behavior must be one of {expected}, got {type(self.behavior).__name__}")
+
+
+class SfBC(Method, config=SfBCConfig):
+    """The agent: ``SfBC(config).fit(trajectories)``, then ``act(observations)``.
+
+    Attributes:
+        behavior: the model of μ(a|s).
+        critics: those of all K iterations; :attr:`critic` is the last, by which the agent acts.
+        targets: the critics' targets R^(0) … R^(K-1) of the last fit, each of shape (N,); none in an agent that was loaded.
+    """
+
+    config: SfBCConfig
+    acting_fields = frozenset({"selection", "alpha", "num_candidates", "averaged"})
+
+    def __init__(self, config: SfBCConfig | None = None, device: torch.device | str = "cpu") -> None:
+        super().__init__(config, device)
+        config = self.config
+        self.behavior = BEHAVIORS[type(config.behavior)](config.behavior, config.seed, device)
+        # A seed of its own for each iteration: fresh weights and fresh batches.
+        seeds = [config.seed + 1000 * k for k in range(config.planning_iterations)]
+        self.critics = [QCritic(config.critic, seed, device) for seed in seeds]
+        self.targets: list[Tensor] = []
+
+    def learn(self, data: Trajectories, run: Run, progress: bool) -> None:
+        """Algorithm 1 of Appendix A: learn μ, then K times plan targets along the data (Eq. 12, 13) and fit Q to them."""
+        options = {"progress": progress}
+        run.fit("behavior", self.behavior, lambda path: self.behavior.fit(data, checkpoint=path, **options))
+        self.targets = []
+        for k, (critic, targets) in enumerate(zip(self.critics, self.plan(data, run), strict=True)):
+            learned = None if k else self._known_rows(data)
+            run.fit(
+                f"critic-{k}",
+                critic,
+                lambda path, critic=critic, targets=targets, learned=learned: critic.fit(
+                    data, targets, rows=learned, checkpoint=path, **options
+                ),
+            )
+            self.targets.append(targets)
+
+    def plan(self, data: Trajectories, run: Run | None = None) -> Iterator[Float[Tensor, " N"]]:
+        """The critics' targets R^(0) … R^(K-1), each of shape (N,); the k-th is asked for once critic k - 1 is fitted.
+
+        Args:
+            data: what the agent learns or learned from.
+            run: keeps the candidates, which take the time.
+        """
+        config = self.config
+        yield discounted_returns(data, config.discount)  # R^(0), the vanilla returns
+        if config.planning_iterations == 1:
+            return
+        # The candidates do not change over the iterations: they are drawn once.
+        rows = self._valued_rows(data)
+        states = data.observations[rows]
+        generator = make_generator(config.seed, "candidates", device=self.device)
+        candidates = (run or Run()).compute(
+            "candidates", lambda: self.behavior.sample(states, config.value_candidates, generator)
+        )
+        candidates = candidates.to(self.device)
+        for critic in self.critics[:-1]:
+            # A value of -∞ never wins the maximum: where V is not known, the plan goes on along the data.
+            values = torch.full((len(data),), -torch.inf, device=self.device)
+            values[rows] = soft_value(critic.q(states, candidates), config.alpha / critic.scale)  # Eq. 13
+            rules = {"timeout": config.timeout, "max_on": config.max_on}
+            yield planned_returns(data, values, config.discount, **rules)  # Eq. 12
+
+    @property
+    def critic(self) -> QCritic:
+        """The critic by which the agent acts, the last one."""
+        return self.critics[-1]
+
+    def models(self) -> dict[str, Model]:
+        """The behavior model and the critics of all iterations."""
+        return {"behavior": self.behavior, **{f"critic-{k}": critic for k, critic in enumerate(self.critics)}}
+
+    def acting(self, *, iteration: int | None = None, **changes: Any) -> SfBC:
+        """The same models, another way to act.
+
+        Args:
+            iteration: act by the critic of this planning iteration, 1 for that of vanilla returns up to K, as an agent that
+                stopped there would.
+            changes: other `selection`, `alpha`, `num_candidates`, `averaged`.
+
+        Raises:
+            ValueError: no such iteration, another field, or an impossible value.
+        """
+        agent = super().acting(**changes)
+        if iteration is not None:
+            if not 1 <= iteration <= len(self.critics):
+                raise ValueError(f"iteration must lie between 1 and {len(self.critics)}, got {iteration}")
+            agent.config = replace(agent.config, planning_iterations=iteration)
+            agent.critics, agent.targets = self.critics[:iteration], self.targets[:iteration]
+        return agent
+
+    def _known_rows(self, data: Trajectories) -> Int[Tensor, " R"] | None:
+        """The transitions of the first critic: those whose vanilla return is known well enough; None for all."""
+        if self.config.unknown_share == 1:
+            return None
+        known = unknown_share(data, self.config.discount) <= self.config.unknown_share
+        if not known.any():
+            raise ValueError(
+                f"expected returns that lack at most {self.config.unknown_share} of the future, but in these data timeouts "
+                f"cut all of them earlier: choose a larger unknown_share, or a discount below {self.config.discount}"
+            )
+        return known.nonzero().squeeze(1)
+
+    def _valued_rows(self, data: Trajectories) -> Int[Tensor, " V"]:
+        """The transitions at whose state V is computed: every n-th, and those after which the recording was cut."""
+        valued = data.timeouts.clone()
+        valued[:: self.config.value_every] = True
+        return valued.nonzero().squeeze(1)
+
+    def candidates(
+        self, observations: Float[Tensor, "B obs"], n: int | None = None, generator: RandomSource | None = None
+    ) -> tuple[Float[Tensor, "B n act"], Float[Tensor, "B n"]]:
+        """Draw candidates from μ and evaluate them.
+
+        Args:
+            observations: shape (B, obs).
+            n: candidates a state; by default the config's M.
+            generator: one, or one for each row; by default the agent's own.
+
+        Returns:
+            Candidates (B, n, act) and their Q (B, n), in units of reward.
+
+        Raises:
+            RuntimeError: the agent is not fitted.
+        """
+        self._require_fitted()
+        generator = self.acting_generator if generator is None else generator
+        actions = self.behavior.sample(observations, self.config.num_candidates if n is None else n, generator)
+        return actions, self.critic.q(observations, actions)
+
+    def act(
+        self, observations: Float[Tensor, "B obs"], generator: RandomSource | None = None
+    ) -> Float[Tensor, "B act"]:
+        """An action for each observation: M candidates from μ, then the config's selection (Section 3.2)."""
+        config, generator = self.config, self.acting_generator if generator is None else generator
+        actions, q = self.candidates(observations, generator=generator)
+        alpha = config.alpha / self.critic.scale
+        return select_actions(
+            actions, q, alpha, config.selection, averaged=config.averaged, generator=generator
+        )

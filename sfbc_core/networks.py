@@ -1,0 +1,101 @@
+"""What networks share: seeded initial weights, multilayer perceptrons, ensembles, averages of weights, scales of data."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sfbc_core.trajectories import Trajectories
+
+# A coordinate that never moves in the data has deviation 0; dividing by it would turn rounding noise into signal.
+MINIMUM_DEVIATION = 1e-3
+
+_LAYERS_LOCK = threading.RLock()
+
+
+@contextmanager
+def seeded_layers(seed: int) -> Iterator[None]:
+    """Layers made inside draw their initial weights from `seed`; the global CPU generator is left as it was.
+
+    torch's layers know no generator of their own, and the global one belongs to all threads: one at a time.
+    """
+    with _LAYERS_LOCK, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def mlp(widths: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    """A multilayer perceptron with an activation between its linear layers.
+
+    Args:
+        widths: features of the input, of each hidden layer and of the output.
+        activation: the class of the nonlinearity.
+    """
+    layers = [layer for i, o in itertools.pairwise(widths) for layer in (nn.Linear(i, o), activation())]
+    return nn.Sequential(*layers[:-1])
+
+
+class Ensemble(nn.ModuleList):
+    """Networks of one kind that differ in their initial weights and answer side by side."""
+
+    def forward(self, *inputs: Tensor) -> Float[Tensor, "members *batch"]:
+        """The answers of all members to the same inputs, stacked along a new first dimension."""
+        return torch.stack([member(*inputs) for member in self])
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, network: nn.Module, rate: float) -> None:
+    """Move the weights of `average` by the share `rate` towards those of `network`: a target network's update."""
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), rate)
+
+
+class Standardizer(nn.Module):
+    """x ↦ (x - mean) / deviation per coordinate; the identity until :meth:`fit` is called.
+
+    The paper feeds raw states. A standardised first layer represents the same functions and only starts training from a
+    better-scaled point, so the models here use it unless their config turns it off.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("deviation", torch.ones(dim))
+
+    @torch.no_grad()
+    def fit(self, data: Float[Tensor, "N dim"]) -> None:
+        """Take mean and deviation from the rows of `data`, in float64 so that a million rows lose nothing."""
+        data = data.double() if data.device.type != "mps" else data
+        self.mean.copy_(data.mean(0))
+        self.deviation.copy_(data.std(0, correction=0).clamp_min(MINIMUM_DEVIATION))
+
+    def forward(self, x: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
+        """Standardised `x`."""
+        return (x - self.mean) / self.deviation
+
+
+class ActionScaler(nn.Module):
+    """Actions between the bounds of the data ↔ actions in [-1, 1], as networks see and give them."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("low", -torch.ones(dim))
+        self.register_buffer("high", torch.ones(dim))
+
+    def fit(self, data: Trajectories) -> None:
+        """Take over the declared bounds of the data."""
+        self.low.fill_(data.action_low)
+        self.high.fill_(data.action_high)
+
+    def scale(self, actions: Float[Tensor, "*batch act"]) -> Float[Tensor, "*batch act"]:
+        """Actions within the bounds, in [-1, 1]."""
+        return (2 * (actions - self.low) / (self.high - self.low) - 1).clamp(-1, 1)
+
+    def unscale(self, actions: Float[Tensor, "*batch act"]) -> Float[Tensor, "*batch act"]:
+        """Actions in [-1, 1], within the bounds."""
+        return torch.lerp(self.low, self.high, 0.5 * (actions + 1))  # exact at both bounds
