@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Float
 from safetensors import safe_open
 from torch import Tensor
-from typing_extensions import Self
 
 from sfbc_core.configuration import config_from_json, config_to_json
 from sfbc_core.evaluation import MemorylessPolicy, Policy
@@ -90,7 +89,7 @@ class Method(ABC):
         """What acts in so many new episodes. A method with a memory returns a policy that keeps it."""
         return MemorylessPolicy(self)
 
-    def fit(self, data: Trajectories, run_dir: str | os.PathLike | None = None, *, progress: bool = False) -> Self:
+    def fit(self, data: Trajectories, run_dir: str | os.PathLike | None = None, *, progress: bool = False) -> Method:
         """Learn from the data.
 
         Args:
@@ -108,7 +107,7 @@ class Method(ABC):
         self.fitted = True
         return self
 
-    def acting(self, **changes: Any) -> Self:
+    def acting(self, **changes: Any) -> Method:
         """The same models, another way to act.
 
         Args:
@@ -139,7 +138,7 @@ class Method(ABC):
         save_tensors(Path(path).expanduser() / AGENT_FILE, tensors, {"config": config})
 
     @classmethod
-    def load(cls, path: str | os.PathLike, device: torch.device | str = "cpu") -> Self:
+    def load(cls, path: str | os.PathLike, device: torch.device | str = "cpu") -> Method:
         """The agent that :meth:`save` wrote; ``Method.load`` loads one of any method.
 
         Raises:

@@ -14,7 +14,7 @@ from sfbc_core import (
     Trajectories,
     effective_sample_size,
 )
-from sfbc_core.baselines import WeightedRegression, WeightedRegressionConfig, regression_weights
+from sfbc_core.methods import AWR, AWRConfig, regression_weights
 
 LEFT, RIGHT = -0.5, 0.8
 TRAINING = TrainingConfig(gradient_steps=300, batch_size=128, learning_rate=1e-2, cosine_decay=True)
@@ -23,7 +23,7 @@ CRITIC = CriticConfig(hidden=(16, 16), training=TRAINING)
 
 
 def config(**options):
-    return WeightedRegressionConfig(POLICY, CRITIC, **options)
+    return AWRConfig(POLICY, CRITIC, **options)
 
 
 def two_actions(reward_left=0.0, reward_right=1.0, rows=400, low=-1.0, high=1.0):
@@ -53,7 +53,7 @@ def learned(agent):
 
 @pytest.mark.parametrize(("alpha", "evaluation"), [(0.5, "returns"), (1.0, "returns"), (1.0, "critic")])
 def test_the_gaussian_takes_the_weighted_mean_and_deviation(alpha, evaluation):
-    agent = WeightedRegression(config(alpha=alpha, evaluation=evaluation)).fit(two_actions())
+    agent = AWR(config(alpha=alpha, evaluation=evaluation)).fit(two_actions())
     # Rewards 0 and 1 have deviation 1/2, the unit of α.
     mean, deviation = closed_form(1.0, math.exp(alpha / 0.5))
     # The mean of one batch of 128 has a standard error of 0.07; the falling learning rate averages over about 100 of them.
@@ -61,7 +61,7 @@ def test_the_gaussian_takes_the_weighted_mean_and_deviation(alpha, evaluation):
 
 
 def test_two_good_actions_leave_the_policy_between_them():
-    agent = WeightedRegression(config(alpha=5.0, evaluation="returns", subtract_value=False))
+    agent = AWR(config(alpha=5.0, evaluation="returns", subtract_value=False))
     action = float(agent.fit(two_actions(1.0, 1.0)).act(torch.zeros(1, 1)))
     assert action == pytest.approx(math.tanh(closed_form(1.0, 1.0)[0]), abs=0.03)
     assert LEFT + 0.5 < action < RIGHT - 0.3  # an action that is nowhere in the data
@@ -69,7 +69,7 @@ def test_two_good_actions_leave_the_policy_between_them():
 
 def test_alpha_zero_is_behavior_cloning_to_the_bit():
     data = two_actions()
-    agent = WeightedRegression(config(alpha=0.0, seed=3, evaluation="returns")).fit(data)
+    agent = AWR(config(alpha=0.0, seed=3, evaluation="returns")).fit(data)
     clone = GaussianBehavior(POLICY, seed=3).fit(data)
     states = torch.zeros(5, 1)
     samples = [model.sample(states, 7, torch.Generator().manual_seed(0)) for model in (agent.policy, clone)]
@@ -83,7 +83,7 @@ def test_it_learns_which_way_to_go_in_each_state():
     actions = torch.where(torch.rand(2000, 1, generator=generator) < 0.5, LEFT, RIGHT)
     rewards = (states.sign() == actions.sign()).float()[:, 0]
     ends = torch.ones(2000, dtype=torch.bool)
-    agent = WeightedRegression(config(alpha=3.0)).fit(Trajectories(states, actions, rewards, ends, ~ends))
+    agent = AWR(config(alpha=3.0)).fit(Trajectories(states, actions, rewards, ends, ~ends))
     acted = agent.act(torch.tensor([[-1.0], [1.0]]))[:, 0]
     # exp(±3) in weight: the worse action keeps 1/400 of it, which moves the mean by 0.004 before the tanh.
     assert acted.tolist() == pytest.approx([LEFT, RIGHT], abs=0.05)
@@ -100,7 +100,7 @@ def test_the_baseline_makes_states_of_different_worth_count_alike():
     data = Trajectories(states, torch.zeros(1000, 1), rewards, ends, ~ends)
     shares = {}
     for subtract in (True, False):
-        agent = WeightedRegression(config(subtract_value=subtract, evaluation="returns", max_weight=None)).fit(data)
+        agent = AWR(config(subtract_value=subtract, evaluation="returns", max_weight=None)).fit(data)
         shares[subtract] = float(agent.weights[states[:, 0] == 0].sum() / agent.weights.sum())
     assert shares[True] == pytest.approx(0.5, abs=0.1)
     assert shares[False] == pytest.approx(1 / (1 + math.exp(3 * 2)), rel=1e-6)  # rewards differ by 2 deviations
@@ -108,13 +108,13 @@ def test_the_baseline_makes_states_of_different_worth_count_alike():
 
 def test_bounds_other_than_one():
     data = two_actions(low=2.0, high=6.0)
-    agent = WeightedRegression(config(alpha=0.5, evaluation="returns", subtract_value=False)).fit(data)
+    agent = AWR(config(alpha=0.5, evaluation="returns", subtract_value=False)).fit(data)
     expected = 4 + 2 * math.tanh(closed_form(1.0, math.exp(1.0))[0])
     assert float(agent.act(torch.zeros(1, 1))) == pytest.approx(expected, abs=0.04)
 
 
 def test_acting_by_samples_follows_the_generator():
-    agent = WeightedRegression(config(deterministic=False, subtract_value=False, evaluation="returns", alpha=0.0))
+    agent = AWR(config(deterministic=False, subtract_value=False, evaluation="returns", alpha=0.0))
     agent.fit(two_actions())
     states = torch.zeros(20_000, 1)
     first, again = (agent.act(states, torch.Generator().manual_seed(1)) for _ in range(2))
@@ -152,16 +152,16 @@ def test_the_weights_are_those_of_selection():
 
 
 def test_a_saved_agent_acts_the_same(tmp_path):
-    agent = WeightedRegression(config(evaluation="returns", subtract_value=False)).fit(two_actions())
+    agent = AWR(config(evaluation="returns", subtract_value=False)).fit(two_actions())
     agent.save(tmp_path / "agent")
-    loaded = WeightedRegression.load(tmp_path / "agent")
+    loaded = AWR.load(tmp_path / "agent")
     states = torch.linspace(-1, 1, 9)[:, None]
     assert loaded.config == agent.config
     assert torch.equal(loaded.act(states), agent.act(states))
 
 
 def test_the_same_seed_gives_the_same_agent():
-    first, again = (WeightedRegression(config(seed=5)).fit(two_actions()) for _ in range(2))
+    first, again = (AWR(config(seed=5)).fit(two_actions()) for _ in range(2))
     assert torch.equal(first.weights, again.weights)
     assert torch.equal(first.act(torch.ones(3, 1)), again.act(torch.ones(3, 1)))
 
@@ -177,7 +177,7 @@ def test_the_same_seed_gives_the_same_agent():
 )
 def test_a_wrong_config_is_refused(options, message):
     with pytest.raises((ValueError, TypeCheckError), match=message):
-        WeightedRegressionConfig(**options)
+        AWRConfig(**options)
 
 
 @pytest.mark.parametrize(
@@ -194,10 +194,10 @@ def test_wrong_weights_are_refused(arguments, message):
 
 
 def test_an_agent_that_is_not_fitted_says_so(tmp_path):
-    agent = WeightedRegression()
+    agent = AWR()
     with pytest.raises(RuntimeError, match="not fitted yet"):
         agent.act(torch.zeros(1, 1))
     with pytest.raises(RuntimeError, match="nothing to save"):
         agent.save(tmp_path / "agent")
     with pytest.raises(FileNotFoundError, match=r"config\.json is not there"):
-        WeightedRegression.load(tmp_path / "agent")
+        AWR.load(tmp_path / "agent")
