@@ -46,7 +46,7 @@ class DecisionTransformerConfig:
             gradient_clip=0.25,
             warmup_steps=10_000,
         )
-    )  # the paper's
+    )  # the paper's, but for the length of the warm-up, which is ours
     seed: int = 0
 
     def __post_init__(self) -> None:
