@@ -41,6 +41,16 @@ def mlp(widths: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Sequ
     return nn.Sequential(*layers[:-1])
 
 
+def dropout(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
+    """Zero the share `rate` of `x` and scale up the rest, so that the mean stays; `x` itself where there is no generator.
+
+    torch's own draws from the global generator, and a training that resumes would not draw the same again.
+    """
+    if generator is None or rate == 0:
+        return x
+    return x * torch.empty_like(x).bernoulli_(1 - rate, generator=generator) / (1 - rate)
+
+
 class Ensemble(nn.ModuleList):
     """Networks of one kind that differ in their initial weights and answer side by side."""
 

@@ -79,4 +79,4 @@ class Windows:
         back = torch.arange(self.length - 1, -1, -1, device=index.device)
         rows, steps = index[:, None] - back, self.steps[index][:, None] - back  # (B, L)
         mask = steps >= 0
-        return WindowBatch(rows.where(mask, 0), mask, steps.where(mask, 0), self.data)
+        return WindowBatch(rows.where(mask, 0), mask, steps.where(mask, 0))

@@ -2,6 +2,7 @@
 
 from sfbc_core.methods.awr import AWR, AWRConfig, regression_weights
 from sfbc_core.methods.base import METHODS, Method, method_named
+from sfbc_core.methods.decision_transformer import DecisionTransformer, DecisionTransformerConfig
 from sfbc_core.methods.gradient import GradientMethod
 from sfbc_core.methods.sfbc import SfBC, SfBCConfig
 
@@ -9,6 +10,8 @@ __all__ = [
     "AWR",
     "METHODS",
     "AWRConfig",
+    "DecisionTransformer",
+    "DecisionTransformerConfig",
     "GradientMethod",
     "Method",
     "SfBC",

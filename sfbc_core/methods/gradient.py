@@ -132,15 +132,28 @@ class GradientMethod(Method):
             next_observations=None if following is None else self.nets.states(following),
         )
 
-    @torch.no_grad()
     def act(
         self, observations: Float[Tensor, "B obs"], generator: RandomSource | None = None
     ) -> Float[Tensor, "B act"]:
         """An action for each observation; see :meth:`choose`."""
+        return self.act_by(self.choose, observations, generator)
+
+    @torch.no_grad()
+    def act_by(
+        self,
+        choose: Callable[[Tensor, RandomSource], Tensor],
+        observations: Float[Tensor, "B obs"],
+        generator: RandomSource | None = None,
+    ) -> Float[Tensor, "B act"]:
+        """Act by something like :meth:`choose`: a policy with a memory has its own, and the same scales on both sides.
+
+        Raises:
+            RuntimeError, ValueError: as :meth:`act`.
+        """
         self._require_fitted()
         check_rows(observations, len(self.nets.states.mean), generator)
         states = self.nets.states(observations.to(self.device, torch.float32))
-        actions = self.choose(states, self.acting_generator if generator is None else generator)
+        actions = choose(states, self.acting_generator if generator is None else generator)
         return self.nets.actions.unscale(actions).to(observations.device)
 
 
