@@ -9,13 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float
 from safetensors import safe_open
 from torch import Tensor
-from typing_extensions import Self
 
 from sfbc_core.configuration import config_from_json, config_to_json
 from sfbc_core.evaluation import MemorylessPolicy, Policy
@@ -25,6 +24,7 @@ from sfbc_core.run import Model, Run
 from sfbc_core.trajectories import Trajectories
 
 AGENT_FILE = "agent.safetensors"  # what `save` writes: the weights, and in its metadata the config
+MethodT = TypeVar("MethodT", bound="Method")  # not `Self`, which the tests' type checks cannot read on a method
 METHODS: dict[type, type[Method]] = {}  # every method, by the type of its config
 
 
@@ -90,13 +90,15 @@ class Method(ABC):
         """What acts in so many new episodes. A method with a memory returns a policy that keeps it."""
         return MemorylessPolicy(self)
 
-    def fit(self, data: Trajectories, run_dir: str | os.PathLike | None = None, *, progress: bool = False) -> Self:
+    def fit(
+        self: MethodT, data: Trajectories, run_dir: str | os.PathLike | None = None, *, progress: bool = False
+    ) -> MethodT:
         """Learn from the data.
 
         Args:
             data: the trajectories.
-            run_dir: folder for finished units of work and for checkpoints of an unfinished one. A run that was killed goes on
-                from there and ends with the weights of an undisturbed run.
+            run_dir: folder for finished units of work and for checkpoints of an unfinished one. A run that was killed goes
+                on from there and ends with the weights of an undisturbed run.
             progress: whether to show progress bars.
 
         Raises:
@@ -108,7 +110,7 @@ class Method(ABC):
         self.fitted = True
         return self
 
-    def acting(self, **changes: Any) -> Self:
+    def acting(self: MethodT, **changes: Any) -> MethodT:
         """The same models, another way to act.
 
         Args:
@@ -139,7 +141,7 @@ class Method(ABC):
         save_tensors(Path(path).expanduser() / AGENT_FILE, tensors, {"config": config})
 
     @classmethod
-    def load(cls, path: str | os.PathLike, device: torch.device | str = "cpu") -> Self:
+    def load(cls: type[MethodT], path: str | os.PathLike, device: torch.device | str = "cpu") -> MethodT:
         """The agent that :meth:`save` wrote; ``Method.load`` loads one of any method.
 
         Raises:
