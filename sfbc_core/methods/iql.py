@@ -44,7 +44,7 @@ class IQLConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_inverse_temperature(self.inverse_temperature)
+        check_inverse_temperature(self.inverse_temperature, "inverse_temperature")
         for name, good, expected in (
             ("expectile", 0 < self.expectile < 1, "lie between 0 and 1"),
             ("max_weight", self.max_weight > 0, "be positive"),
