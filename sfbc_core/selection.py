@@ -14,14 +14,14 @@ from sfbc_core.randomness import RandomSource, standard_uniform
 Mode = Literal["sample", "greedy", "mean_of_best"]
 
 
-def check_inverse_temperature(alpha: float) -> None:
+def check_inverse_temperature(alpha: float, name: str = "alpha") -> None:
     """Refuse an inverse temperature α that is negative or not finite.
 
     Raises:
         ValueError: it is.
     """
     if not 0 <= alpha < math.inf:
-        raise ValueError(f"alpha must be finite and >= 0, got {alpha}; its limit of infinity is the greedy choice")
+        raise ValueError(f"{name} must be finite and >= 0, got {alpha}; its limit of infinity is the greedy choice")
 
 
 def selection_weights(q: Float[Tensor, "S M"], alpha: float) -> Float[Tensor, "S M"]:
