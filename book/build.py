@@ -25,8 +25,9 @@ import yaml
 from check_html import toc_pages
 from execute import Chapter, Result, execute, fingerprint, hash_shared_inputs, staged_result
 
+from sfbc_core.experiments.profiles import PROFILES
+
 ROOT = Path(__file__).resolve().parents[1]
-PROFILES = ("smoke", "quick", "full")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 

@@ -13,7 +13,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sfbc_core.experiments.description import describe
 from sfbc_core.experiments.trial import (
     TrialConfig,
     load_trial_data,
@@ -103,6 +102,8 @@ def _run_one(
     result = run_trial(config, folder, device=device, data_folder=data_folder)
     path = trial_folder(config, folder) / "look.json"
     if not path.exists():
+        from sfbc_core.book.descriptions import describe  # here: it imports matplotlib, and this package
+
         trajectories = load_trial_data(config, data_folder)
         agent = trained_agent(config, folder, trajectories, device=device)
         seen = load_study(name).look(config, agent, load_task(config.task), trajectories)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ import torch
 from sfbc_core.baselines.weighted_regression import WeightedRegression, WeightedRegressionConfig
 from sfbc_core.configuration import config_to_json
 from sfbc_core.evaluation import evaluate
-from sfbc_core.experiments.profiles import Provenance
+from sfbc_core.experiments.profiles import checked_profile
+from sfbc_core.experiments.provenance import provenance_facts
 from sfbc_core.files import load_json, save_json
 from sfbc_core.sfbc import SfBC
 from sfbc_core.sfbc_config import SfBCConfig
@@ -78,7 +80,7 @@ def run_trial(
     here = trial_folder(config, folder)
     if (here / "result.json").exists():
         return load_json(here / "result.json")
-    provenance = Provenance(config.profile, config.agent.seed)
+    profile, started = checked_profile(config.profile), time.perf_counter()
     task = load_task(config.task)
     trajectories = load_trial_data(config, data_folder)
     agent = AGENTS[type(config.agent)](config.agent, device=device)
@@ -101,7 +103,7 @@ def run_trial(
     ]
     stored = {
         "config": config_to_json(config),
-        "provenance": provenance.record(),
+        "provenance": provenance_facts(profile, config.agent.seed, started),
         "transitions": len(trajectories),
         **of_each[-1],
     }

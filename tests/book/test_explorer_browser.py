@@ -174,7 +174,7 @@ def test_values_spread_on_the_static_page(browser, site):
 CELLS = (
     """\
 import numpy as np
-from sfbc_core.widgets import ActionExplorer
+from sfbc_core.book.widgets import ActionExplorer
 
 rng = np.random.default_rng(0)
 actions = rng.uniform(-1, 1, size=(5, 7, 16))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -14,35 +17,39 @@ from scipy.stats import norm
 from sfbc_core import TrainingConfig, evaluate, load_task
 from sfbc_core.baselines import WeightedRegressionConfig
 from sfbc_core.experiments import (
-    Provenance,
     TrialConfig,
-    action_map,
-    choose,
     mean_interval,
     run_trial,
     run_trials,
-    state_grid,
     success_interval,
 )
+from sfbc_core.experiments.profiles import PROFILES, choose
+from sfbc_core.experiments.provenance import provenance_facts
 from sfbc_core.experiments.trial import load_trial_data, trained_agent
 from sfbc_core.sfbc import SfBC
 
 
 def test_a_profile_chooses_and_an_unknown_one_is_refused():
-    assert [choose(p, smoke=1, quick=2, full=3) for p in ("smoke", "quick", "full")] == [1, 2, 3]
+    assert [choose(p, smoke=1, quick=2, full=3) for p in PROFILES] == [1, 2, 3]
     with pytest.raises(ValueError, match=r"profile must be one of .*'quick'.*got 'fast'"):
         choose("fast", smoke=1, quick=2, full=3)
-    with pytest.raises(ValueError, match="got 'fast'"):
-        Provenance("fast", 0)
 
 
 def test_provenance_names_what_a_reader_needs():
-    provenance = Provenance("smoke", 7)
-    record = provenance.record()
-    assert record["profile"] == "smoke" and record["seed"] == "7"
-    assert f"torch {torch.__version__}" in record["versions"] and "CPU cores" in record["machine"]
-    assert float(record["seconds"]) < 60
-    assert "<th>profile</th><td>smoke</td>" in provenance._repr_html_()
+    facts = provenance_facts("smoke", 7, time.perf_counter() - 2)
+    assert list(facts) == ["profile", "seed", "date", "seconds", "versions", "machine"]
+    assert facts["profile"] == "smoke" and facts["seed"] == "7"
+    assert f"torch {torch.__version__}" in facts["versions"] and "CPU cores" in facts["machine"]
+    assert 2 <= float(facts["seconds"]) < 60
+    with pytest.raises(ValueError, match="got 'fast'"):
+        provenance_facts("fast", 0, 0.0)
+
+
+def test_experiments_are_imported_without_what_draws_pages():
+    """A worker of a cluster that runs trials needs no matplotlib."""
+    code = "import sys, sfbc_core.experiments; print({'matplotlib', 'seaborn', 'anywidget'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 def test_wilson_interval_against_its_formula():
@@ -83,6 +90,12 @@ def test_a_trial_is_what_fitting_and_evaluating_by_hand_give(trial, tmp_path):
     assert torch.equal(loaded.critic.network[0].action_layer.weight, agent.critic.network[0].action_layer.weight)
 
 
+def test_a_trial_of_an_unknown_profile_is_refused_before_it_trains(trial, tmp_path):
+    with pytest.raises(ValueError, match=r"profile must be one of .* got 'fast'"):
+        run_trial(replace(trial, profile="fast"), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_trial_that_is_done_is_not_done_again(trial, tmp_path):
     first = run_trial(trial, tmp_path)
     file = tmp_path / trial.identity / "result.json"
@@ -110,16 +123,6 @@ def test_an_executor_gives_the_same_results_in_order(trial, tmp_path):
 def test_an_unknown_agent_is_refused():
     with pytest.raises(ValueError, match=r"agent must be one of .*SfBCConfig.*got TrainingConfig"):
         TrialConfig("bidirectional-car", TrainingConfig(gradient_steps=1))
-
-
-def test_a_grid_and_its_map_agree_on_rows_and_columns():
-    class Position:
-        def act(self, observations, generator=None):
-            return observations[:, :1] + 100 * observations[:, 1:]
-
-    x, y = np.array([1.0, 2.0, 3.0]), np.array([0.0, 1.0])
-    assert state_grid(x, y).tolist() == [[1, 0], [2, 0], [3, 0], [1, 1], [2, 1], [3, 1]]
-    np.testing.assert_array_equal(action_map(Position(), x, y, torch.Generator()), [[1, 2, 3], [101, 102, 103]])
 
 
 def test_a_trial_can_be_evaluated_after_every_iteration(tiny_sfbc, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sfbc_core.experiments.sampled_planning import as_trajectories, sampled_plan
+from sfbc_core.book.sampled_planning import as_trajectories, sampled_plan
 from sfbc_core.planning import planned_returns
 from sfbc_core.tabular import (
     bellman_operator,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sfbc_core.experiments.clips import record_episode
+from sfbc_core.experiments.playback import record_episode
 from sfbc_core.experiments.profiles import choose
 from sfbc_core.experiments.studies.common import (
     cpu_agent,

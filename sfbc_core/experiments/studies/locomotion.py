@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sfbc_core.critic import QCritic
-from sfbc_core.experiments.clips import record_episode
+from sfbc_core.experiments.playback import record_episode
 from sfbc_core.experiments.profiles import choose
 from sfbc_core.experiments.studies.common import (
     cpu_agent,

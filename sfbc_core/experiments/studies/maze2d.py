@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from sfbc_core.experiments.clips import record_episode
+from sfbc_core.experiments.playback import record_episode
 from sfbc_core.experiments.profiles import choose
 from sfbc_core.experiments.studies.common import cpu_agent, mean_score, planned_picture, selection_scores, smoke_agent
 from sfbc_core.experiments.study import Study

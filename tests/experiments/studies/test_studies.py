@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from sfbc_core import SfBC
+from sfbc_core.experiments.profiles import PROFILES
 from sfbc_core.experiments.studies.common import planned_picture, rounded
 from sfbc_core.experiments.studies.maze2d import agreement
 from sfbc_core.experiments.study import load_study
@@ -41,7 +42,7 @@ def test_rounded_numbers_are_lists():
 @pytest.mark.parametrize("name", ["maze2d", "antmaze", "locomotion"])
 def test_the_profiles_differ_in_size_and_each_trial_is_there_once(name):
     study = load_study(name)
-    smoke, quick, full = (study.trials(profile) for profile in ("smoke", "quick", "full"))
+    smoke, quick, full = (study.trials(profile) for profile in PROFILES)
     for trials in (smoke, quick, full):
         assert len({trial.identity for trial in trials}) == len(trials)
         assert all(trial.every_iteration for trial in trials)

@@ -11,8 +11,9 @@ import torch
 from matplotlib.figure import Figure
 
 from sfbc_core import evaluate, load_task
-from sfbc_core.experiments import draw_walls, film, record_episode
-from sfbc_core.experiments.mazes import walls
+from sfbc_core.book import draw_walls, film
+from sfbc_core.book.mazes import walls
+from sfbc_core.experiments import record_episode
 
 
 class Pusher:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sfbc_core.widgets import ActionExplorer
+from sfbc_core.book.widgets import ActionExplorer
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 Page, Locator, expect = playwright_api.Page, playwright_api.Locator, playwright_api.expect

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from sfbc_core.experiments.figures import COLORS
+from sfbc_core.book.style import COLORS
 from sfbc_core.trajectories import Trajectories
 
 TEXT_BINS, TEXT_BAR = 8, 40  # lines and characters of the histogram in the summary

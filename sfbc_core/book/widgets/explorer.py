@@ -18,10 +18,10 @@ import torch
 import traitlets
 from jaxtyping import Float, Num
 
-from sfbc_core.widgets.book_widget import BookWidget, load_module
-from sfbc_core.widgets.inputs import checked_axis, checked_candidates, checked_curves, checked_limits
-from sfbc_core.widgets.numerics import candidate_weights, map_values
-from sfbc_core.widgets.packing import encode, pack_rows
+from sfbc_core.book.widgets.book_widget import BookWidget, load_module
+from sfbc_core.book.widgets.inputs import checked_axis, checked_candidates, checked_curves, checked_limits
+from sfbc_core.book.widgets.numerics import candidate_weights, map_values
+from sfbc_core.book.widgets.packing import encode, pack_rows
 
 ArrayLike = np.ndarray | torch.Tensor
 

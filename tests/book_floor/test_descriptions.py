@@ -10,7 +10,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from sfbc_core import Trajectories
-from sfbc_core.experiments import describe
+from sfbc_core.book import describe
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ import numpy as np
 import traitlets
 from jaxtyping import Float, Int
 
-from sfbc_core.widgets.book_widget import BookWidget, load_module
-from sfbc_core.widgets.packing import pack_rows
+from sfbc_core.book.widgets.book_widget import BookWidget, load_module
+from sfbc_core.book.widgets.packing import pack_rows
 
 
 class ValueExplorer(BookWidget):

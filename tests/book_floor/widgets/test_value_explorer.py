@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import traitlets
 
-from sfbc_core.widgets import ValueExplorer
-from sfbc_core.widgets.packing import unpack_rows
+from sfbc_core.book.widgets import ValueExplorer
+from sfbc_core.book.widgets.packing import unpack_rows
 
 AXES = {"iterations K": [1, 2, 3, 4], "α": ["0", "20", "∞"], "operator": ["Eq. 11", "one step"]}
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from sfbc_core.widgets.numerics import map_values, state_uniforms
-from sfbc_core.widgets.packing import pack_rows, unpack_rows
+from sfbc_core.book.widgets.numerics import map_values, state_uniforms
+from sfbc_core.book.widgets.packing import pack_rows, unpack_rows
 
 
 @pytest.fixture(scope="module")

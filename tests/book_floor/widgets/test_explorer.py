@@ -10,10 +10,10 @@ import pytest
 import torch
 import traitlets
 
-from sfbc_core.widgets import ActionExplorer
-from sfbc_core.widgets.book_widget import load_module
-from sfbc_core.widgets.numerics import map_values, state_uniforms
-from sfbc_core.widgets.packing import pack_rows, unpack_rows
+from sfbc_core.book.widgets import ActionExplorer
+from sfbc_core.book.widgets.book_widget import load_module
+from sfbc_core.book.widgets.numerics import map_values, state_uniforms
+from sfbc_core.book.widgets.packing import pack_rows, unpack_rows
 
 GRID = np.linspace(-1.0, 1.0, 5)
 

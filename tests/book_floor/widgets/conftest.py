@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sfbc_core.widgets.book_widget import load_module
+from sfbc_core.book.widgets.book_widget import load_module
 
 NODE = shutil.which("node")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

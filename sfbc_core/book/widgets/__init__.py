@@ -1,6 +1,6 @@
 """Interactive figures for the book: one Python file and one JavaScript module per widget, and what they share."""
 
-from sfbc_core.widgets.explorer import ActionExplorer
-from sfbc_core.widgets.value_explorer import ValueExplorer
+from sfbc_core.book.widgets.explorer import ActionExplorer
+from sfbc_core.book.widgets.value_explorer import ValueExplorer
 
 __all__ = ["ActionExplorer", "ValueExplorer"]

@@ -1,0 +1,45 @@
+"""An episode of an agent in one of D4RL's simulations, recorded so that it can be played back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from sfbc_core.episodes import episode_seed
+from sfbc_core.evaluation import Agent
+from sfbc_core.randomness import make_generator
+from sfbc_core.tasks.registry import Task
+
+DIGITS = 3  # of recorded positions: millimetres, where a maze's cell is a metre or four
+
+
+def record_episode(agent: Agent, task: Task, seed: int, number: int = 0) -> dict[str, Any]:
+    """An episode with the start, goal and draws of episode `number` of an evaluation, and all that a film needs.
+
+    It may part from the evaluated one: that ran beside others, and the last digits of a batched matrix product can decide
+    between candidates of nearly equal Q.
+
+    Args:
+        agent: see :class:`~sfbc_core.evaluation.Agent`.
+        task: one of D4RL's tasks.
+        seed, number: of the evaluation and the episode.
+
+    Returns:
+        `qpos`, the simulator's coordinates before every step, rounded, as lists; `return`, `length`, and `env_seed`, the
+        seed with which the environment was reset.
+    """
+    env = task.make_env()
+    env_seed = episode_seed(seed, number)
+    observation, _ = env.reset(seed=env_seed)
+    generators = [make_generator(seed, "episode", number)]
+    positions, total, over = [], 0.0, False
+    while not over:
+        positions.append(env.d4rl_env.sim.data.qpos.round(DIGITS).tolist())
+        action = agent.act(torch.from_numpy(observation.astype(np.float32))[None], generators)[0].numpy()
+        observation, reward, terminated, truncated, _ = env.step(action)
+        total += reward
+        over = terminated or truncated
+    env.close()
+    return {"qpos": positions, "return": total, "length": len(positions), "env_seed": env_seed}

@@ -1,0 +1,21 @@
+"""What the last cell of a chapter shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from sfbc_core.book import Provenance
+
+
+def test_a_page_shows_every_fact_by_name():
+    provenance = Provenance("smoke", 7)
+    record = provenance.record()
+    assert record["profile"] == "smoke" and record["seed"] == "7" and float(record["seconds"]) < 60
+    html = provenance._repr_html_()
+    assert "<th>profile</th><td>smoke</td>" in html
+    assert all(f"<th>{name}</th>" in html and f"{name}: " in repr(provenance) for name in record)
+
+
+def test_an_unknown_profile_is_refused_in_the_first_cell():
+    with pytest.raises(ValueError, match="got 'fast'"):
+        Provenance("fast", 0)
