@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from sfbc_core import SfBC, evaluate, load_task
-from sfbc_core.episodes import episode_seed
+from sfbc_core.evaluation import episode_seed
 from sfbc_core.randomness import standard_normal
 
 CAR = load_task("bidirectional-car")

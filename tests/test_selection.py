@@ -37,8 +37,8 @@ def test_greedy_and_mean_of_best_by_hand():
     candidates = torch.tensor([[[1.0, 0.0], [2.0, 4.0], [3.0, 8.0]]])
     q = torch.tensor([[0.1, 0.3, 0.2]])
     assert select_actions(candidates, q, mode="greedy").tolist() == [[2.0, 4.0]]
-    assert select_actions(candidates, q, mode="mean_of_best", best=2).tolist() == [[2.5, 6.0]]
-    assert select_actions(candidates, q, mode="mean_of_best", best=1).tolist() == [[2.0, 4.0]]
+    assert select_actions(candidates, q, mode="mean_of_best", averaged=2).tolist() == [[2.5, 6.0]]
+    assert select_actions(candidates, q, mode="mean_of_best", averaged=1).tolist() == [[2.0, 4.0]]
 
 
 @given(st.integers(1, 40), st.floats(0.0, 1e6), st.floats(-1e4, 1e4), st.integers(0, 1000))
@@ -77,7 +77,7 @@ CANDIDATES, Q = torch.zeros(2, 3, 1), torch.zeros(2, 3)
         ((CANDIDATES, Q[:, :2]), {}, r"expected q of shape \(2, 3\) for these candidates, got \(2, 2\)"),
         ((CANDIDATES, Q), {"mode": "best"}, "mode must be one of .*got 'best'"),
         ((CANDIDATES, Q), {"mode": "sample"}, "needs a generator, got None"),
-        ((CANDIDATES, Q), {"mode": "mean_of_best", "best": 4}, "between 1 and the 3 candidates, got 4"),
+        ((CANDIDATES, Q), {"mode": "mean_of_best", "averaged": 4}, "between 1 and the 3 candidates, got 4"),
         ((CANDIDATES, Q * math.nan), {"mode": "greedy"}, "q must be finite, found NaN or infinity"),
         ((CANDIDATES, Q * math.nan), {"generator": torch.Generator()}, "q must be finite, found NaN or infinity"),
         ((CANDIDATES[:, :0], Q[:, :0]), {"generator": torch.Generator()}, "at least one candidate a state, got 0"),

@@ -22,7 +22,7 @@ from sfbc_core.experiments.trial import (
     trial_folder,
 )
 from sfbc_core.files import load_json, save_json
-from sfbc_core.sfbc import SfBC
+from sfbc_core.methods.sfbc import SfBC
 from sfbc_core.tasks import load_task
 from sfbc_core.tasks.registry import Task
 from sfbc_core.trajectories import Trajectories

@@ -15,19 +15,18 @@ from typing import Any
 
 import torch
 
-from sfbc_core.baselines.weighted_regression import WeightedRegression, WeightedRegressionConfig
+from sfbc_core.methods.base import METHODS, Method
 from sfbc_core.configuration import config_to_json
 from sfbc_core.evaluation import evaluate
 from sfbc_core.experiments.profiles import checked_profile
 from sfbc_core.experiments.provenance import provenance_facts
 from sfbc_core.files import load_json, save_json
-from sfbc_core.sfbc import SfBC
-from sfbc_core.sfbc_config import SfBCConfig
+from sfbc_core.methods.sfbc import SfBC, SfBCConfig
 from sfbc_core.tasks import load_task
 from sfbc_core.trajectories import Trajectories
 
 # A method is chosen by the type of its config. A new method adds its line here.
-AGENTS: dict[type, type] = {SfBCConfig: SfBC, WeightedRegressionConfig: WeightedRegression}
+METHODS: dict[type, type] = {SfBCConfig: SfBC, AWRConfig: WeightedRegression}
 
 
 @dataclass(frozen=True)
@@ -35,15 +34,15 @@ class TrialConfig:
     """One training and one evaluation of one method on one task with one seed (the agent's)."""
 
     task: str
-    agent: SfBCConfig | WeightedRegressionConfig
+    agent: SfBCConfig | AWRConfig
     episodes: int = 100
     profile: str = "quick"  # only a label, which goes into the result
     transitions: int | None = None  # size of a generated data set; None for the task's own
     every_iteration: bool = False  # evaluate SfBC after each of its K iterations, not after the last only
 
     def __post_init__(self) -> None:
-        if type(self.agent) not in AGENTS:
-            expected = [kind.__name__ for kind in AGENTS]
+        if type(self.agent) not in METHODS:
+            expected = [kind.__name__ for kind in METHODS]
             raise ValueError(f"agent must be one of {expected}, got {type(self.agent).__name__}")
         if self.every_iteration and not isinstance(self.agent, SfBCConfig):
             raise ValueError(f"every_iteration is for an SfBCConfig, got {type(self.agent).__name__}")
@@ -83,14 +82,14 @@ def run_trial(
     profile, started = checked_profile(config.profile), time.perf_counter()
     task = load_task(config.task)
     trajectories = load_trial_data(config, data_folder)
-    agent = AGENTS[type(config.agent)](config.agent, device=device)
+    agent = METHODS[type(config.agent)](config.agent, device=device)
     if isinstance(agent, SfBC):
         agent.fit(trajectories, here / "run")
         agent.save(here / "agent")
     else:
         agent.fit(trajectories)
     iterations = range(1, config.agent.planning_iterations + 1) if config.every_iteration else ()
-    evaluated = [agent.at_iteration(k) for k in iterations] or [agent]
+    evaluated = [agent.acting(iteration=k) for k in iterations] or [agent]
     results = [evaluate(one, task, config.episodes, config.agent.seed, workers=workers) for one in evaluated]
     of_each = [
         {

@@ -15,7 +15,7 @@ import torch
 from scipy.stats import norm
 
 from sfbc_core import TrainingConfig, evaluate, load_task
-from sfbc_core.baselines import WeightedRegressionConfig
+from sfbc_core.baselines import AWRConfig
 from sfbc_core.experiments import (
     TrialConfig,
     mean_interval,
@@ -26,7 +26,7 @@ from sfbc_core.experiments import (
 from sfbc_core.experiments.profiles import PROFILES, choose
 from sfbc_core.experiments.provenance import provenance_facts
 from sfbc_core.experiments.trial import load_trial_data, trained_agent
-from sfbc_core.sfbc import SfBC
+from sfbc_core.methods.sfbc import SfBC
 
 
 def test_a_profile_chooses_and_an_unknown_one_is_refused():
@@ -105,7 +105,7 @@ def test_a_trial_that_is_done_is_not_done_again(trial, tmp_path):
 
 def test_an_executor_gives_the_same_results_in_order(trial, tmp_path):
     tiny = TrainingConfig(gradient_steps=5, batch_size=16)
-    regression = WeightedRegressionConfig.small()
+    regression = AWRConfig.small()
     regression = replace(
         regression, policy=replace(regression.policy, training=tiny), critic=replace(regression.critic, training=tiny)
     )
@@ -135,8 +135,8 @@ def test_a_trial_can_be_evaluated_after_every_iteration(tiny_sfbc, tmp_path):
     alone = TrialConfig("toy-maze", replace(agent, planning_iterations=1), episodes=3, transitions=200)
     first = run_trial(alone, tmp_path)
     assert "iterations" not in first and first["returns"] == result["iterations"][0]["returns"]
-    with pytest.raises(ValueError, match="every_iteration is for an SfBCConfig, got WeightedRegressionConfig"):
-        TrialConfig("toy-maze", WeightedRegressionConfig(), every_iteration=True)
+    with pytest.raises(ValueError, match="every_iteration is for an SfBCConfig, got AWRConfig"):
+        TrialConfig("toy-maze", AWRConfig(), every_iteration=True)
 
 
 def test_a_trained_agent_comes_back_with_all_that_it_learned(tiny_sfbc, tmp_path):
@@ -149,8 +149,8 @@ def test_a_trained_agent_comes_back_with_all_that_it_learned(tiny_sfbc, tmp_path
     assert len(agent.critics) == 2
     for restored, expected in zip(agent.targets, fresh.targets, strict=True):
         assert torch.equal(restored, expected)
-    other = TrialConfig("toy-maze", WeightedRegressionConfig(), transitions=200)
-    with pytest.raises(ValueError, match="expected a trial of SfBC, got one of WeightedRegressionConfig"):
+    other = TrialConfig("toy-maze", AWRConfig(), transitions=200)
+    with pytest.raises(ValueError, match="expected a trial of SfBC, got one of AWRConfig"):
         trained_agent(other, tmp_path, data)
 
 

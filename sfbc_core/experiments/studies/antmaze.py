@@ -17,8 +17,7 @@ from sfbc_core.experiments.studies.common import (
 )
 from sfbc_core.experiments.study import Study
 from sfbc_core.experiments.trial import TrialConfig
-from sfbc_core.sfbc import SfBC
-from sfbc_core.sfbc_config import SfBCConfig
+from sfbc_core.methods.sfbc import SfBC, SfBCConfig
 from sfbc_core.tasks import load_task
 from sfbc_core.tasks.registry import Task
 from sfbc_core.trajectories import Trajectories

@@ -14,8 +14,7 @@ from sfbc_core.behavior import DiffusionConfig, SolverConfig
 from sfbc_core.critic import CriticConfig
 from sfbc_core.diffusion import ScoreNetworkConfig
 from sfbc_core.evaluation import evaluate
-from sfbc_core.sfbc import SfBC
-from sfbc_core.sfbc_config import SfBCConfig
+from sfbc_core.methods.sfbc import SfBC, SfBCConfig
 from sfbc_core.tasks.registry import Task
 from sfbc_core.training import TrainingConfig
 from sfbc_core.trajectories import Trajectories
@@ -114,7 +113,7 @@ def selection_scores(
     agent: SfBC, selections: Mapping[str, Mapping[str, Any]], task: Task, episodes: int
 ) -> dict[str, float]:
     """The mean score of an agent for every way to act: fields of its config, by a name."""
-    return {name: mean_score(agent.selecting(**options), task, episodes) for name, options in selections.items()}
+    return {name: mean_score(agent.acting(**options), task, episodes) for name, options in selections.items()}
 
 
 def mean_score(agent: SfBC, task: Task, episodes: int) -> float:

@@ -21,8 +21,7 @@ from sfbc_core.experiments.studies.common import (
 )
 from sfbc_core.experiments.study import Study
 from sfbc_core.experiments.trial import TrialConfig
-from sfbc_core.sfbc import SfBC
-from sfbc_core.sfbc_config import SfBCConfig
+from sfbc_core.methods.sfbc import SfBC, SfBCConfig
 from sfbc_core.tasks import load_task
 from sfbc_core.tasks.registry import Task
 from sfbc_core.trajectories import Trajectories
@@ -34,7 +33,7 @@ SELECTIONS = {
     "any candidate": {"selection": "sample", "alpha": 0.0},
     "softmax, α = 20": {"selection": "sample", "alpha": 20.0},
     "best of 32": {"selection": "greedy"},
-    "mean of the best 4": {"selection": "mean_of_best", "best": 4},
+    "mean of the best 4": {"selection": "mean_of_best", "averaged": 4},
 }
 
 
@@ -43,9 +42,9 @@ def agent_config(profile: str, seed: int) -> SfBCConfig:
     paper = load_task(TASK).config
     shared = {"planning_iterations": paper.planning_iterations, "selection": "mean_of_best", "seed": seed}
     if profile == "full":
-        return SfBCConfig(best=paper.actions_averaged, **shared)
+        return SfBCConfig(averaged=paper.actions_averaged, **shared)
     # More than half of the expert's episodes end in a timeout. What that does to the first critic is shown in chapter 11.
-    shared |= {"best": MEAN_OF, "unknown_share": 0.1}
+    shared |= {"averaged": MEAN_OF, "unknown_share": 0.1}
     if profile == "smoke":
         return smoke_agent(num_candidates=16, **shared)
     return cpu_agent(
@@ -71,7 +70,7 @@ def look(config: TrialConfig, agent: SfBC, task: Task, trajectories: Trajectorie
     """Scores of other selections after each iteration and of a critic of all returns, and episodes."""
     return {
         "selections": [
-            selection_scores(agent.at_iteration(k), SELECTIONS, task, config.episodes)
+            selection_scores(agent.acting(iteration=k), SELECTIONS, task, config.episodes)
             for k in range(1, config.agent.planning_iterations + 1)
         ],
         "all_returns": score_with_all_returns(config, agent, task, trajectories),
@@ -90,7 +89,7 @@ def score_with_all_returns(
         `score`, the mean score; `residual`, the root mean squared error of this critic over all returns; `known`, that of
         the agent's own critic over the returns that it learned from; both in units of reward.
     """
-    other = agent.at_iteration(1)
+    other = agent.acting(iteration=1)
     own = other.critic
     if config.agent.unknown_share < 1:  # or else its own critic is the one of all returns
         critic = QCritic(config.agent.critic, config.agent.seed, agent.device)

@@ -15,8 +15,7 @@ from sfbc_core.experiments.studies.common import cpu_agent, mean_score, planned_
 from sfbc_core.experiments.study import Study
 from sfbc_core.experiments.trial import TrialConfig
 from sfbc_core.randomness import make_generator
-from sfbc_core.sfbc import SfBC
-from sfbc_core.sfbc_config import SfBCConfig
+from sfbc_core.methods.sfbc import SfBC, SfBCConfig
 from sfbc_core.tasks.registry import Task
 from sfbc_core.trajectories import Trajectories
 
@@ -79,18 +78,18 @@ def look(config: TrialConfig, agent: SfBC, task: Task, trajectories: Trajectorie
     states = trajectories.observations[torch.randint(len(trajectories), (JUDGED_STATES,), generator=generator)]
     reference = controller_actions(config.task.removeprefix("regen/"), states.numpy())
     iterations = range(1, config.agent.planning_iterations + 1)
-    chosen = [agent.at_iteration(k).act(states, make_generator(seed, "judged")).numpy() for k in iterations]
+    chosen = [agent.acting(iteration=k).act(states, make_generator(seed, "judged")).numpy() for k in iterations]
     several = config.agent.critic.members > 1
     return {
-        **({"members": member_scores(agent.at_iteration(2), task, config.episodes)} if several else {}),
+        **({"members": member_scores(agent.acting(iteration=2), task, config.episodes)} if several else {}),
         "picture": planned_picture(agent, trajectories, seed),
         "agreement": {
             "behavior": agreement(agent.behavior.sample(states, 1, generator)[:, 0].numpy(), reference),
             "iterations": [agreement(actions, reference) for actions in chosen],
         },
-        "selections": selection_scores(agent.at_iteration(2), SELECTIONS, task, config.episodes),
+        "selections": selection_scores(agent.acting(iteration=2), SELECTIONS, task, config.episodes),
         "episodes": {
-            "first": record_episode(agent.at_iteration(1), task, seed),
+            "first": record_episode(agent.acting(iteration=1), task, seed),
             "last": record_episode(agent, task, seed),
         },
     }
@@ -100,7 +99,7 @@ def member_scores(agent: SfBC, task: Task, episodes: int) -> list[float]:
     """The mean score of an agent if it listened to one member of its critic alone, for each member."""
     scores = []
     for index in range(agent.critic.config.members):
-        alone = agent.selecting()
+        alone = agent.acting()
         alone.critics = [agent.critic.member(index)]
         scores.append(mean_score(alone, task, episodes))
     return scores
