@@ -32,7 +32,7 @@ class Noisy:
 
 
 def test_results_do_not_depend_on_how_many_run_together():
-    runs = [evaluate(Noisy(), CAR, 7, seed=5, at_once=at_once) for at_once in (1, 3, 7, None)]
+    runs = [evaluate(Noisy(), CAR, 7, seed=5, side_by_side=side_by_side) for side_by_side in (1, 3, 7, None)]
     for other in runs[1:]:
         for name in ("returns", "lengths", "final_observations", "terminated"):
             np.testing.assert_array_equal(getattr(runs[0], name), getattr(other, name))
@@ -47,7 +47,7 @@ def test_a_learned_agent_does_not_depend_on_company_either(tiny_sfbc, walk):
     data = walk.tensors()
     data["observations"], data["actions"] = data["observations"][:, :2], data["actions"][:, :1]
     agent = SfBC(tiny_sfbc).fit(Trajectories(**data))
-    alone, together = (evaluate(agent, CAR, 2, seed=1, at_once=n) for n in (1, 2))
+    alone, together = (evaluate(agent, CAR, 2, seed=1, side_by_side=n) for n in (1, 2))
     np.testing.assert_array_equal(alone.lengths, together.lengths)
     # A matrix product may round a row differently in another batch: the last float32 digits are all that may differ.
     np.testing.assert_allclose(alone.final_observations, together.final_observations, atol=1e-4)
@@ -110,7 +110,7 @@ def test_returns_lengths_and_endings_add_up():
     [
         (torch.zeros(2, 1), 3, r"actions of shape \(3, 1\), got \(2, 1\)"),
         (torch.full((3, 1), torch.nan), 3, "NaN or infinite"),
-        (None, 0, "at least 1 episode, got 0"),
+        (None, 0, "episodes must be at least 1, got 0"),
     ],
 )
 def test_bad_agents_are_reported(action, episodes, message):
@@ -118,123 +118,34 @@ def test_bad_agents_are_reported(action, episodes, message):
         evaluate(Still(action), CountingTask(), episodes, seed=0)
 
 
-# ---- worker processes ------------------------------------------------------------------------------------------------
+class Remembering:
+    """Pushes in proportion to all that it has earned in an episode so far: an agent with a memory."""
+
+    def start(self, episodes):
+        earned = torch.zeros(episodes)
+
+        class Memory:
+            def step(self, rows, observations, rewards, generators):
+                earned[rows] += rewards
+                assert len(rows) == len(observations) == len(generators)
+                return earned[rows, None] / 10
+
+        return Memory()
 
 
-def assert_same(one, other):
-    for name in ("returns", "lengths", "final_observations", "terminated"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+def test_an_agent_with_a_memory_is_told_the_rewards_of_its_own_episode():
+    """In CountingEnv the step t earns t: before step t the episode has earned t(t - 1)/2, whoever else still runs."""
+    pushed = []
 
-
-@pytest.mark.slow
-def test_results_are_the_same_for_any_number_of_workers():
-    """And so are the batches that the agent sees: one call a step, without the episodes that are over."""
-    here = Noisy()
-    expected = evaluate(here, CAR, 7, seed=5)
-    for workers, at_once in ((1, None), (3, None), (2, 3)):
-        agent = Noisy()
-        assert_same(evaluate(agent, CAR, 7, seed=5, workers=workers, at_once=at_once), expected)
-        assert at_once or agent.calls == here.calls
-    assert not multiprocessing.active_children()
-
-
-def dying_task(how, seed=0):
-    """A task, defined where only its code can be sent to a worker; its episode 3 goes wrong at the second step."""
-
-    class Env(gymnasium.Env):
-        observation_space = gymnasium.spaces.Box(-10, 10, (1,))
-        action_space = gymnasium.spaces.Box(-1, 1, (1,))
-
-        def reset(self, *, seed=None, options=None):
-            self.seed, self.steps = seed, 0
-            return np.zeros(1, dtype=np.float32), {}
-
-        def step(self, action):
-            self.steps += 1
-            if self.seed == fatal and self.steps == 2:
-                if how == "exit":
-                    os._exit(7)
-                raise ValueError("the floor is missing")
-            return np.zeros(1, dtype=np.float32), 1.0, self.steps == 4, False, {}
-
-    class DyingTask:
-        name = "dying"
-
+    class Task(CountingTask):
         def make_env(self):
-            return Env()
+            env = CountingEnv()
+            step, actions = env.step, []
+            pushed.append(actions)
+            env.step = lambda action: (actions.append(float(action[0])), step(action))[1]
+            return env
 
-    fatal = episode_seed(seed, 3)
-    return DyingTask()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("how", "message"),
-    [
-        ("exit", r"died with exit code 7; the last it touched was episode 3 \(seed {}\) of task 'dying'"),
-        ("raise", r"(?s)episode 3 \(seed {}\) of task 'dying' failed in its worker.*the floor is missing"),
-    ],
-)
-def test_a_worker_that_fails_is_reported_with_its_episode(how, message):
-    with pytest.raises(RuntimeError, match=message.format(episode_seed(0, 3))):
-        evaluate(Still(), dying_task(how), 5, seed=0, workers=2)
-    assert not multiprocessing.active_children()
-
-
-@pytest.mark.slow
-def test_a_killed_worker_is_reported():
-    class Killer(Still):
-        def act(self, observations, generator=None):
-            multiprocessing.active_children()[0].kill()
-            return super().act(observations)
-
-    with pytest.raises(RuntimeError, match=r"died with exit code -9; .* episode \d \(seed \d+\) of task 'toy-maze'"):
-        evaluate(Killer(torch.zeros(4, 2)), load_task("toy-maze"), 4, seed=0, workers=2)
-    assert not multiprocessing.active_children()
-
-
-@pytest.mark.slow
-def test_an_agent_that_fails_leaves_no_workers_behind():
-    with pytest.raises(ValueError, match="NaN or infinite"):
-        evaluate(Still(torch.full((3, 1), torch.nan)), CAR, 3, seed=0, workers=2)
-    assert not multiprocessing.active_children()
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="looks for processes as on Linux and macOS")
-def test_workers_end_with_their_parent():
-    """Also when the parent is killed and cannot clean up."""
-    program = (
-        "import multiprocessing, os, torch\n"
-        "from sfbc_core import evaluate, load_task\n"
-        "class Agent:\n"
-        "    def act(self, observations, generator=None):\n"
-        "        print(*(child.pid for child in multiprocessing.active_children()), flush=True)\n"
-        "        os.kill(os.getpid(), 9)\n"
-        "if __name__ == '__main__':\n"
-        "    evaluate(Agent(), load_task('toy-maze'), 2, seed=0, workers=2)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
-    workers = [int(pid) for pid in done.stdout.split()]
-    assert done.returncode == -9 and len(workers) == 2
-    deadline = time.monotonic() + 30
-    while (alive := [pid for pid in workers if _is_alive(pid)]) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not alive
-
-
-def _is_alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # A process that has ended, but whose new parent has not asked about it, still has a number.
-    stat = f"/proc/{pid}/stat"
-    return not os.path.exists(stat) or open(stat).read().rpartition(")")[2].split()[0] != "Z"
-
-
-@pytest.mark.usefixtures("untyped")
-@pytest.mark.parametrize("workers", [0, -1])
-def test_the_number_of_workers_is_checked(workers):
-    with pytest.raises(ValueError, match=rf"at least 1 worker, or None to use this process, got {workers}"):
-        evaluate(Still(), CountingTask(), 2, seed=0, workers=workers)
+    results = evaluate(Remembering(), Task(), 12, seed=0)
+    assert len(set(results.lengths)) > 1
+    for actions, length in zip(pushed, results.lengths, strict=True):
+        np.testing.assert_allclose(actions, [t * (t - 1) / 20 for t in range(1, length + 1)], rtol=1e-6)

@@ -15,18 +15,14 @@ from typing import Any
 
 import torch
 
-from sfbc_core.methods.base import METHODS, Method
 from sfbc_core.configuration import config_to_json
 from sfbc_core.evaluation import evaluate
 from sfbc_core.experiments.profiles import checked_profile
 from sfbc_core.experiments.provenance import provenance_facts
 from sfbc_core.files import load_json, save_json
-from sfbc_core.methods.sfbc import SfBC, SfBCConfig
+from sfbc_core.methods import METHODS, SfBC, SfBCConfig
 from sfbc_core.tasks import load_task
 from sfbc_core.trajectories import Trajectories
-
-# A method is chosen by the type of its config. A new method adds its line here.
-METHODS: dict[type, type] = {SfBCConfig: SfBC, AWRConfig: WeightedRegression}
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,7 @@ class TrialConfig:
     """One training and one evaluation of one method on one task with one seed (the agent's)."""
 
     task: str
-    agent: SfBCConfig | AWRConfig
+    agent: Any  # the config of a method
     episodes: int = 100
     profile: str = "quick"  # only a label, which goes into the result
     transitions: int | None = None  # size of a generated data set; None for the task's own
@@ -59,7 +55,6 @@ def run_trial(
     folder: str | os.PathLike,
     *,
     device: str = "cpu",
-    workers: int | None = None,
     data_folder: str | os.PathLike | None = None,
 ) -> dict[str, Any]:
     """Train, evaluate and store; or read what was stored before.
@@ -69,7 +64,6 @@ def run_trial(
         folder: where results are kept. The trial's own folder in it holds result.json, and for SfBC the finished units of
             work, from which a killed trial resumes, and the agent.
         device: where to train.
-        workers: processes that step the environments of the evaluation; see :func:`sfbc_core.evaluation.evaluate`.
         data_folder: where the files of D4RL's tasks are, if not in the default folder; of no meaning to data that is made.
 
     Returns:
@@ -83,14 +77,11 @@ def run_trial(
     task = load_task(config.task)
     trajectories = load_trial_data(config, data_folder)
     agent = METHODS[type(config.agent)](config.agent, device=device)
-    if isinstance(agent, SfBC):
-        agent.fit(trajectories, here / "run")
-        agent.save(here / "agent")
-    else:
-        agent.fit(trajectories)
+    agent.fit(trajectories, here / "run")
+    agent.save(here / "agent")
     iterations = range(1, config.agent.planning_iterations + 1) if config.every_iteration else ()
     evaluated = [agent.acting(iteration=k) for k in iterations] or [agent]
-    results = [evaluate(one, task, config.episodes, config.agent.seed, workers=workers) for one in evaluated]
+    results = [evaluate(one, task, config.episodes, config.agent.seed) for one in evaluated]
     of_each = [
         {
             "returns": result.returns.tolist(),
@@ -151,7 +142,7 @@ def run_trials(
     """Run many trials, here or on any `concurrent.futures` executor (processes, or a dask cluster's).
 
     Trials are independent, and each stores its result when it is done: a run that is cut short loses only what was under
-    way. `options` are those of :func:`run_trial`: `device`, `workers`, `data_folder`.
+    way. `options` are those of :func:`run_trial`: `device`, `data_folder`.
     """
     return on_executor(partial(run_trial, folder=folder, **options), configs, executor)
 
