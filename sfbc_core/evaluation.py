@@ -162,7 +162,10 @@ def _run(agent, task, numbers: range, seed: int, on_episode) -> tuple[np.ndarray
                 current[i], rewards[i], terminated[i], truncated[i], _ = envs[i].step(action)
             returns[running] += rewards[running]
             lengths[running] += 1
-            before, running = len(running), running[~(terminated | truncated)[running]]  # what is over costs nothing more
+            before, running = (
+                len(running),
+                running[~(terminated | truncated)[running]],
+            )  # what is over costs nothing more
             if on_episode is not None and before > len(running):
                 on_episode(before - len(running))
         return returns, lengths, current, terminated

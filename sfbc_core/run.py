@@ -69,7 +69,9 @@ class Run:
     def _check(self, found: dict[str, Any], config: Any, fingerprint: str) -> None:
         advice = "choose another folder, or remove this one"
         try:
-            same = config_from_json(found.get("config"), type(config)) == config  # fields added since have their defaults
+            same = (
+                config_from_json(found.get("config"), type(config)) == config
+            )  # fields added since have their defaults
         except ValueError:
             same = False
         if not same:

@@ -23,4 +23,4 @@ def test_the_lines_for_your_own_data_run(tmp_path, monkeypatch, walk, tiny_sfbc)
     names: dict = {}
     exec(block, names)
     assert names["actions"].shape == (5, 2)
-    assert (tmp_path / "my_agent" / "config.json").is_file()
+    assert (tmp_path / "my_agent" / "agent.safetensors").is_file()

@@ -93,7 +93,12 @@ def test_one_adam_over_the_sum_is_one_adam_a_network():
 
     rates = {"first": 1e-2, "second": 3e-3}
     history = train(
-        nets, losses, data, CONFIG, torch.Generator().manual_seed(1), learning_rate=lambda name, step, steps: rates[name]
+        nets,
+        losses,
+        data,
+        CONFIG,
+        torch.Generator().manual_seed(1),
+        learning_rate=lambda name, step, steps: rates[name],
     )
     generator = torch.Generator().manual_seed(1)
     adams = {n: torch.optim.Adam(net.parameters(), lr=rates[n], fused=True) for n, net in alone.items()}
@@ -125,7 +130,14 @@ def test_target_networks_are_moved_after_each_step_and_by_nothing_else():
     before = nets["second"].weight.clone()
     config = replace(CONFIG, gradient_steps=1)
     data = TensorDataset(torch.ones(10, 3))
-    train(nets, lambda batch, *_: {"l": nets["first"](batch[0]).sum()}, data, config, torch.Generator(), after_step=after_step)
+    train(
+        nets,
+        lambda batch, *_: {"l": nets["first"](batch[0]).sum()},
+        data,
+        config,
+        torch.Generator(),
+        after_step=after_step,
+    )
     torch.testing.assert_close(nets["second"].weight, 0.75 * before + 0.25 * nets["first"].weight)
     assert seen == [0]
 
@@ -136,7 +148,7 @@ def test_rates_warm_up_and_decay():
 
 
 def test_weight_decay_and_clipping_by_hand():
-    """A gradient of norm 5, clipped to 1, does not change Adam's first step of size lr; the decay takes lr * wd of the weight."""
+    """A gradient of norm 5 is clipped to 1; Adam's first step has size lr all the same; the decay takes lr · wd of a weight."""
     net = nn.Linear(2, 1, bias=False)
     nn.init.ones_(net.weight)
     config = TrainingConfig(gradient_steps=1, batch_size=1, learning_rate=0.1, weight_decay=0.5, gradient_clip=1.0)
@@ -146,7 +158,14 @@ def test_weight_decay_and_clipping_by_hand():
         seen.append(net.weight.grad.norm().item())
 
     data = TensorDataset(torch.tensor([[3.0, 4.0]]))
-    train({"net": net}, lambda batch, *_: {"l": net(batch[0]).sum()}, data, config, torch.Generator(), after_step=after_step)
+    train(
+        {"net": net},
+        lambda batch, *_: {"l": net(batch[0]).sum()},
+        data,
+        config,
+        torch.Generator(),
+        after_step=after_step,
+    )
     assert seen == pytest.approx([1.0], rel=1e-4)
     torch.testing.assert_close(net.weight.detach(), torch.full((1, 2), 1 - 0.1 * 0.5 - 0.1), rtol=1e-4, atol=0)
 
@@ -172,7 +191,7 @@ def test_a_diverging_loss_is_reported():
     def losses(batch, step, generator):
         return {"bad": model(batch[0]).mean() * math.inf}
 
-    with pytest.raises(FloatingPointError, match="the loss 'bad' is .* after 4 gradient steps"):
+    with pytest.raises(FloatingPointError, match=r"the loss 'bad' is .* after 4 gradient steps"):
         train({"line": model}, losses, TensorDataset(torch.ones(10, 1)), CONFIG, torch.Generator())
 
 

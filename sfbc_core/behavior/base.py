@@ -128,16 +128,13 @@ class BehaviorModel(ABC):
             RuntimeError: the model is not fitted.
             ValueError: states of another width than in the data, or n < 1.
         """
-        self._require_fitted()
-        expected = self.standardizer.mean.shape[0]
-        if states.ndim != 2 or states.shape[1] != expected:
-            raise ValueError(f"expected states of shape (S, {expected}), got {tuple(states.shape)}")
+        inputs = self._standardized(states)
         if n < 1:
             raise ValueError(f"expected at least 1 sample a state, got {n}")
         source = self.sampling_generator if generator is None else generator
         shape = (states.shape[0], n, self.noise_dim)
         noise = standard_normal(shape, source, self.device)
-        actions = self.draw(self.standardizer(states.to(self.device, torch.float32)), noise).clamp(-1, 1)
+        actions = self.draw(inputs, noise).clamp(-1, 1)
         return self.scaler.unscale(actions).to(states.device)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -163,6 +160,14 @@ class BehaviorModel(ABC):
         self.scaler = ActionScaler(action_dim).to(self.device)
         with seeded_layers(self.seed):
             self.network = self.make_network(observation_dim, action_dim).to(self.device)
+
+    def _standardized(self, states: Float[Tensor, "S obs"]) -> Float[Tensor, "S obs"]:
+        """Raw states as the network sees them."""
+        self._require_fitted()
+        expected = self.standardizer.mean.shape[0]
+        if states.ndim != 2 or states.shape[1] != expected:
+            raise ValueError(f"expected states of shape (S, {expected}), got {tuple(states.shape)}")
+        return self.standardizer(states.to(self.device, torch.float32))
 
     def _require_fitted(self) -> None:
         if self.network is None:

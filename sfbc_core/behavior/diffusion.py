@@ -115,8 +115,7 @@ class DiffusionBehavior(BehaviorModel):
 
     def noise_model(self, states: Float[Tensor, "S obs"]) -> NoiseModel:
         """ε_θ(·, s, t) for given raw states as a function (x: (S, n, act), t) for the solvers; actions scaled to [-1, 1]."""
-        self._require_fitted()
-        states = self.standardizer(states.to(self.device, torch.float32))
+        states = self._standardized(states)
 
         @torch.no_grad()
         def model(x: Tensor, t: float) -> Tensor:

@@ -58,10 +58,7 @@ class GaussianBehavior(BehaviorModel):
     @torch.no_grad()
     def log_likelihood(self, states: Float[Tensor, "B obs"], actions: Float[Tensor, "B act"]) -> Float[Tensor, " B"]:
         """log μ(a|s) of actions scaled to [-1, 1], for raw states, in nats."""
-        self._require_fitted()
-        return self._log_likelihood(
-            self.standardizer(states.to(self.device, torch.float32)), actions.to(self.device, torch.float32)
-        )
+        return self._log_likelihood(self._standardized(states), actions.to(self.device, torch.float32))
 
     def _log_likelihood(self, states: Tensor, actions: Tensor) -> Tensor:
         mean, log_deviation = self.parameters_of(states)
@@ -75,8 +72,7 @@ class GaussianBehavior(BehaviorModel):
     @torch.no_grad()
     def mode(self, states: Float[Tensor, "B obs"]) -> Float[Tensor, "B act"]:
         """tanh(m(s)) within the bounds of the data, for raw states: the action without noise."""
-        self._require_fitted()
-        mean, _ = self.parameters_of(self.standardizer(states.to(self.device, torch.float32)))
+        mean, _ = self.parameters_of(self._standardized(states))
         return self.scaler.unscale(torch.tanh(mean)).to(states.device)
 
     @torch.no_grad()

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sfbc_core.evaluation import episode_seed
-from sfbc_core.evaluation import Agent
+from sfbc_core.evaluation import Agent, episode_seed
 from sfbc_core.randomness import make_generator
 from sfbc_core.tasks.registry import Task
 

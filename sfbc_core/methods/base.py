@@ -156,7 +156,8 @@ class Method(ABC):
             config = config_from_json(json.loads((file.metadata() or {}).get("config", "null")), *METHODS)
         method = METHODS.get(type(config))
         if method is None or not issubclass(method, cls):
-            raise ValueError(f"expected a {cls.__name__} in {path}, found {type(config).__name__}")
+            found = "no config" if method is None else f"one of {method.__name__}"
+            raise ValueError(f"expected a saved {cls.__name__} in {path}, found {found}")
         agent = method(config, device)
         parts = split_parts(tensors)
         try:

@@ -216,6 +216,4 @@ class SfBC(Method, config=SfBCConfig):
         config, generator = self.config, self.acting_generator if generator is None else generator
         actions, q = self.candidates(observations, generator=generator)
         alpha = config.alpha / self.critic.scale
-        return select_actions(
-            actions, q, alpha, config.selection, averaged=config.averaged, generator=generator
-        )
+        return select_actions(actions, q, alpha, config.selection, averaged=config.averaged, generator=generator)

@@ -176,7 +176,7 @@ def test_the_condition_is_computed_once_a_state(tiny_diffusion, walk, monkeypatc
 
 
 def test_the_split_embedding_equals_the_joint_forward(walk, generator):
-    network = ScoreNetwork(2, 3, ScoreNetworkConfig.small(), seed=1)
+    network = ScoreNetwork(2, 3, ScoreNetworkConfig.small())
     torch.nn.init.normal_(network.output_layer.weight, generator=generator)  # it starts at zero
     x, t = torch.randn(240, 2, generator=generator), torch.full((240,), 0.37)
     shared = network.condition(network.embed_states(walk.observations)[:, None], network.embed_times(t[:1]))

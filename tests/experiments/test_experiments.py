@@ -15,7 +15,6 @@ import torch
 from scipy.stats import norm
 
 from sfbc_core import TrainingConfig, evaluate, load_task
-from sfbc_core.baselines import AWRConfig
 from sfbc_core.experiments import (
     TrialConfig,
     mean_interval,
@@ -26,7 +25,7 @@ from sfbc_core.experiments import (
 from sfbc_core.experiments.profiles import PROFILES, choose
 from sfbc_core.experiments.provenance import provenance_facts
 from sfbc_core.experiments.trial import load_trial_data, trained_agent
-from sfbc_core.methods.sfbc import SfBC
+from sfbc_core.methods import AWRConfig, SfBC
 
 
 def test_a_profile_chooses_and_an_unknown_one_is_refused():
@@ -152,10 +151,3 @@ def test_a_trained_agent_comes_back_with_all_that_it_learned(tiny_sfbc, tmp_path
     other = TrialConfig("toy-maze", AWRConfig(), transitions=200)
     with pytest.raises(ValueError, match="expected a trial of SfBC, got one of AWRConfig"):
         trained_agent(other, tmp_path, data)
-
-
-def test_worker_processes_do_not_change_a_trial(tiny_sfbc, tmp_path):
-    config = TrialConfig("toy-maze", tiny_sfbc, episodes=3, transitions=200)
-    here = run_trial(config, tmp_path / "here")
-    there = run_trial(config, tmp_path / "there", workers=2)
-    assert here["returns"] == there["returns"] and here["lengths"] == there["lengths"]

@@ -14,8 +14,8 @@ from sfbc_core.experiments.profiles import choose
 from sfbc_core.experiments.studies.common import cpu_agent, mean_score, planned_picture, selection_scores, smoke_agent
 from sfbc_core.experiments.study import Study
 from sfbc_core.experiments.trial import TrialConfig
-from sfbc_core.randomness import make_generator
 from sfbc_core.methods.sfbc import SfBC, SfBCConfig
+from sfbc_core.randomness import make_generator
 from sfbc_core.tasks.registry import Task
 from sfbc_core.trajectories import Trajectories
 

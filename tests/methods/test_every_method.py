@@ -1,0 +1,246 @@
+"""What holds for every method that is registered: a new one is tested here by adding a config of seconds to `SMALL`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from torch import nn
+
+from sfbc_core import CriticConfig, DiffusionConfig, GaussianConfig, ScoreNetworkConfig, TrainingConfig
+from sfbc_core.configuration import config_from_json, config_to_json
+from sfbc_core.evaluation import start_policy
+from sfbc_core.files import join_parts, load_tensors, save_json, save_tensors
+from sfbc_core.methods import METHODS, GradientMethod, Method
+from sfbc_core.methods.awr import AWRConfig
+from sfbc_core.methods.base import AGENT_FILE, method_named
+from sfbc_core.methods.decision_transformer import DecisionTransformerConfig
+from sfbc_core.methods.gradient import batch_of
+from sfbc_core.methods.iql import IQLConfig
+from sfbc_core.methods.sfbc import SfBCConfig
+from sfbc_core.networks import mlp
+
+TRAINING = TrainingConfig(gradient_steps=60, batch_size=16, learning_rate=1e-3, checkpoint_every=20, log_every=7)
+CRITIC = CriticConfig(hidden=(8, 8), training=TRAINING)
+NETWORK = ScoreNetworkConfig(widths=(8,), embedding_dim=8, fourier_features=4)
+SMALL = {
+    SfBCConfig: SfBCConfig(DiffusionConfig(NETWORK, training=TRAINING), CRITIC, value_candidates=3, num_candidates=4),
+    AWRConfig: AWRConfig(GaussianConfig(hidden=8, layers=1, training=TRAINING), CRITIC),
+    IQLConfig: IQLConfig(hidden=(8, 8), training=TRAINING),
+    DecisionTransformerConfig: DecisionTransformerConfig(context=4, embedding=8, layers=1, training=TRAINING),
+}
+EVERY = pytest.mark.parametrize("config", SMALL.values(), ids=lambda config: type(config).__name__)
+
+
+def fitted(config, data, *options):
+    return METHODS[type(config)](config).fit(data, *options)
+
+
+def weights(agent):
+    return join_parts({name: model.tensors() for name, model in agent.models().items()})
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+def generators(rows):
+    return [torch.Generator().manual_seed(row) for row in range(rows)]
+
+
+def test_every_registered_method_is_tested_here():
+    ours = {kind for kind, method in METHODS.items() if method.__module__.startswith("sfbc_core.")}
+    assert ours == set(SMALL)
+
+
+@EVERY
+def test_saved_and_loaded_it_acts_the_same(config, walk, tmp_path):
+    agent = fitted(config, walk)
+    agent.save(tmp_path)
+    for loaded in (type(agent).load(tmp_path), Method.load(tmp_path)):
+        assert type(loaded) is type(agent) and loaded.config == config
+        assert_same(weights(agent), weights(loaded))
+        seen = walk.observations[:6]
+        assert torch.equal(agent.act(seen, generators(6)), loaded.act(seen, generators(6)))
+
+
+@EVERY
+def test_the_same_seed_gives_the_same_agent_and_another_seed_another(config, walk):
+    torch.manual_seed(1)
+    first = weights(fitted(config, walk))
+    torch.manual_seed(2)  # the global generator has no say
+    assert_same(first, weights(fitted(config, walk)))
+    other = weights(fitted(replace(config, seed=9), walk))
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@EVERY
+def test_it_acts_at_any_batch_size_within_the_bounds(config, walk):
+
+    agent = fitted(config, walk)
+    whole = agent.act(walk.observations[:7], generators(7))
+    assert whole.shape == (7, 2) and whole.abs().max() <= 1
+    for row in range(7):  # alone, up to the rounding of a product of another size
+        alone = agent.act(walk.observations[row : row + 1], generators(7)[row : row + 1])
+        torch.testing.assert_close(alone[0], whole[row], atol=1e-4, rtol=0)
+    policy = start_policy(agent, 3)
+    step = policy.step(torch.arange(3).numpy(), walk.observations[:3], torch.zeros(3), generators(3))
+    torch.testing.assert_close(step, whole[:3], atol=1e-4, rtol=0)
+
+
+@EVERY
+@pytest.mark.usefixtures("untyped")
+def test_it_refuses_what_does_not_fit(config, walk, tmp_path):
+    kind = METHODS[type(config)]
+    with pytest.raises(RuntimeError, match=rf"this {kind.__name__} agent is not fitted yet: call fit"):
+        kind(config).act(walk.observations)
+    with pytest.raises(RuntimeError, match="not fitted yet"):
+        kind(config).save(tmp_path)
+    with pytest.raises(TypeError, match=rf"{kind.__name__} expects a {type(config).__name__}, got a TrainingConfig"):
+        kind(TRAINING)
+    agent = fitted(config, walk, tmp_path / "run")
+    with pytest.raises(ValueError, match=r"expected .*3\).* got \(5, 2\)"):
+        agent.act(torch.zeros(5, 2))
+    with pytest.raises(ValueError, match=r"holds a run on other data"):
+        fitted(config, walk.replace(rewards=walk.rewards + 1), tmp_path / "run")
+    with pytest.raises(ValueError, match=r"holds a run with another config \(config\.seed: 0, not 5\); choose another"):
+        fitted(replace(config, seed=5), walk, tmp_path / "run")
+    with pytest.raises(ValueError, match="fields that decide how"):
+        agent.acting(seed=3)
+
+
+@EVERY
+def test_its_config_survives_json(config):
+    assert config_from_json(json.loads(json.dumps(config_to_json(config))), *METHODS) == config
+
+
+@EVERY
+def test_a_finished_run_is_not_trained_again(config, walk, tmp_path):
+    first = fitted(config, walk, tmp_path)
+    files = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.safetensors")}
+    again = fitted(config, walk, tmp_path)
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.safetensors")} == files
+    assert files and not any("partial" in name for name in files)
+    assert_same(weights(first), weights(again))
+
+
+RUN = """
+import json, sys, time, torch
+from pathlib import Path
+import sfbc_core.run, sfbc_core.training
+from sfbc_core import Trajectories
+from sfbc_core.configuration import config_from_json
+from sfbc_core.files import load_tensors
+from sfbc_core.methods import METHODS
+torch.set_num_threads(1)
+folder = Path(sys.argv[1])
+if len(sys.argv) > 2:  # wait after every checkpoint, to be killed there
+    store = sfbc_core.training._store
+    sfbc_core.training._store = lambda *arguments: (store(*arguments), time.sleep(600))
+config = config_from_json(json.loads((folder / "config.json").read_text()), *METHODS)
+data = Trajectories(**load_tensors(folder / "data.safetensors"))
+METHODS[type(config)](config).fit(data, folder / "run").save(folder / "agent")
+"""
+
+
+@pytest.mark.slow
+@EVERY
+def test_killed_by_sigkill_it_ends_with_the_same_bits(config, walk, tmp_path):
+    """Killed right after its first checkpoint, then started again, against an agent that was left alone."""
+    save_tensors(tmp_path / "data.safetensors", walk.tensors())
+    save_json(tmp_path / "config.json", config_to_json(config))
+    command = [sys.executable, "-c", RUN, str(tmp_path)]
+    process = subprocess.Popen([*command, "wait"])
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "run").glob("*.partial.safetensors")):
+        assert process.poll() is None and time.monotonic() < deadline, "no checkpoint appeared"
+        time.sleep(0.01)
+    with pytest.raises(RuntimeError, match="another process is training in"):
+        fitted(config, walk, tmp_path / "run")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    subprocess.run(command, check=True)
+    assert_same(weights(fitted(config, walk)), load_tensors(tmp_path / "agent" / AGENT_FILE))
+
+
+# ---- what save and load do, with one method for all ------------------------------------------------------------------
+
+
+def test_save_replaces_its_own_file_and_nothing_else(walk, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    first, second = (fitted(replace(SMALL[AWRConfig], seed=seed), walk) for seed in (0, 1))
+    first.save(tmp_path)
+    second.save(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [AGENT_FILE, "notes.txt"]
+    assert Method.load(tmp_path).config.seed == 1
+
+
+def test_loading_reports_what_is_wrong(walk, tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"expected a saved agent in the folder .*agent\.safetensors is not there"
+    ):
+        Method.load(tmp_path)
+    agent = fitted(SMALL[AWRConfig], walk)
+    agent.save(tmp_path)
+    with pytest.raises(ValueError, match=r"expected a saved IQL in .*, found one of AWR"):
+        method_named("IQL").load(tmp_path)
+    path, good = tmp_path / AGENT_FILE, config_to_json(agent.config)
+    tensors = load_tensors(path)
+    for config, message in (
+        (good | {"temperature": 3}, r"AWRConfig has no field\(s\) \['temperature'\]"),
+        (good | {"type": "Elsewhere"}, "unknown config type 'Elsewhere'"),
+        (good | {"policy": good["policy"] | {"hidden": 16}}, "does not hold the models of its config"),
+    ):
+        save_tensors(path, tensors, {"config": json.dumps(config)})
+        with pytest.raises(ValueError, match=message):
+            Method.load(tmp_path)
+    save_tensors(path, {}, {"config": json.dumps(good)})
+    with pytest.raises(ValueError, match="does not hold the models of its config"):
+        Method.load(tmp_path)
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(ValueError, match="not a readable safetensors file"):
+        Method.load(tmp_path)
+
+
+def test_unknown_methods_are_listed():
+    with pytest.raises(ValueError, match=r"unknown method 'TD7'; expected one of \['AWR'.*'SfBC'"):
+        method_named("TD7")
+
+
+# ---- one file is a fact ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CloningConfig:
+    training: TrainingConfig = TRAINING
+    seed: int = 0
+
+
+class Cloning(GradientMethod, config=CloningConfig):
+    def networks(self, obs_dim, act_dim):
+        return {"policy": mlp([obs_dim, 16, act_dim], nn.Tanh)}
+
+    def losses(self, batch, step, generator):
+        s, a, *_ = batch_of(batch)
+        return {"policy": (self.nets["policy"](s) - a).square().mean()}
+
+    def choose(self, states, generator):
+        return self.nets["policy"](states).clamp(-1, 1)
+
+
+def test_a_method_of_ten_lines_learns_saves_and_acts(walk, tmp_path):
+    linear = walk.replace(actions=(0.3 * walk.observations[:, :2]).clamp(-1, 1))
+    training = replace(TRAINING, gradient_steps=600, learning_rate=1e-2, batch_size=64)
+    agent = Cloning(CloningConfig(training)).fit(linear, tmp_path / "run")
+    assert (agent.act(linear.observations) - linear.actions).abs().mean() < 0.05
+    agent.save(tmp_path / "agent")
+    assert torch.equal(Method.load(tmp_path / "agent").act(linear.observations), agent.act(linear.observations))
