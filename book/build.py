@@ -84,6 +84,7 @@ def execute_all(chapters: list[Chapter], jobs: int, cell_timeout: int, earlier: 
     if jobs > 1:  # one thread each, or the chapters fight over the cores
         for variable in THREAD_VARIABLES:
             os.environ.setdefault(variable, "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")  # a progress bar is for whoever waits, not for the page
     with ProcessPoolExecutor(jobs) as pool:
         for future in as_completed([pool.submit(execute, chapter, cell_timeout) for chapter in todo]):
             results.append(future.result())
