@@ -23,7 +23,7 @@ import nbformat
 import papermill
 import yaml
 from check_html import toc_pages
-from execute import Chapter, Result, execute, fingerprint, hash_shared_inputs, staged_result
+from execute import Chapter, Result, execute, fingerprint, staged_result
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = ("smoke", "quick", "full")
@@ -45,13 +45,12 @@ def find_chapters(root: Path, stage: Path, profile: str) -> list[Chapter]:
     """
     if profile not in PROFILES:
         raise BookError(f"unknown profile {profile!r}: expected one of {', '.join(PROFILES)}")
-    shared = hash_shared_inputs(root)
     chapters = []
     for name in toc_pages(root / "_toc.yml"):
         source = root / f"{name}.ipynb"
         if source.exists():
             check_parameters(source)
-            digest = fingerprint(source, profile, shared)
+            digest = fingerprint(source, profile, root)
             chapters.append(Chapter(name, source, stage / f"{name}.ipynb", profile, digest))
         elif not (root / f"{name}.md").exists():
             raise BookError(f"_toc.yml lists {name}, but there is neither {name}.ipynb nor {name}.md")
