@@ -23,7 +23,7 @@ import nbformat
 import papermill
 import yaml
 from check_html import toc_pages
-from execute import Chapter, Result, execute, fingerprint, hash_shared_inputs, staged_result
+from execute import Chapter, Result, execute, fingerprint, staged_result
 
 from sfbc_core.experiments.profiles import PROFILES
 
@@ -46,13 +46,12 @@ def find_chapters(root: Path, stage: Path, profile: str) -> list[Chapter]:
     """
     if profile not in PROFILES:
         raise BookError(f"unknown profile {profile!r}: expected one of {', '.join(PROFILES)}")
-    shared = hash_shared_inputs(root)
     chapters = []
     for name in toc_pages(root / "_toc.yml"):
         source = root / f"{name}.ipynb"
         if source.exists():
             check_parameters(source)
-            digest = fingerprint(source, profile, shared)
+            digest = fingerprint(source, profile, root)
             chapters.append(Chapter(name, source, stage / f"{name}.ipynb", profile, digest))
         elif not (root / f"{name}.md").exists():
             raise BookError(f"_toc.yml lists {name}, but there is neither {name}.ipynb nor {name}.md")
@@ -85,6 +84,7 @@ def execute_all(chapters: list[Chapter], jobs: int, cell_timeout: int, earlier: 
     if jobs > 1:  # one thread each, or the chapters fight over the cores
         for variable in THREAD_VARIABLES:
             os.environ.setdefault(variable, "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")  # a progress bar is for whoever waits, not for the page
     with ProcessPoolExecutor(jobs) as pool:
         for future in as_completed([pool.submit(execute, chapter, cell_timeout) for chapter in todo]):
             results.append(future.result())

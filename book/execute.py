@@ -1,7 +1,8 @@
 """Run one chapter, or find that it need not be run.
 
-An executed chapter carries a fingerprint of all that went into it: the notebook, the profile, and the files in
-`SHARED_INPUTS`. As long as the fingerprint is the same, the executed copy is used again.
+An executed chapter carries a fingerprint of all that went into it: the notebook, the profile, this file, and what the
+chapter's code uses of the project (`dependencies.py`). As long as the fingerprint is the same, the executed copy is used
+again.
 """
 
 from __future__ import annotations
@@ -15,9 +16,7 @@ from pathlib import Path
 
 import nbformat
 import papermill
-
-# What a chapter can read besides itself. A change in any of these files makes every chapter run again.
-SHARED_INPUTS = ("sfbc_core/**/*.py", "sfbc_core/**/*.js", "book/execute.py", "book/results/**/*.json")
+from dependencies import chapter_dependencies
 
 
 @dataclass(frozen=True)
@@ -41,17 +40,16 @@ class Result:
     reused: bool = False
 
 
-def hash_shared_inputs(root: Path) -> bytes:
-    """A digest of the names and contents of all files that every chapter depends on."""
-    digest = hashlib.sha256()
-    for path in sorted(path for pattern in SHARED_INPUTS for path in root.glob(pattern)):
+def fingerprint(notebook: Path, profile: str, root: Path) -> str:
+    """A digest of everything that decides what an executed chapter of the project in the folder `root` shows."""
+    used = chapter_dependencies(notebook, root)
+    digest = hashlib.sha256(profile.encode())
+    for path in (notebook, Path(__file__)):
+        digest.update(path.read_bytes() + b"\0")
+    for path in sorted(used.files):
         digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
-    return digest.digest()
-
-
-def fingerprint(notebook: Path, profile: str, shared: bytes) -> str:
-    """A digest of everything that decides what an executed chapter shows; `shared` is :func:`hash_shared_inputs`."""
-    return hashlib.sha256(shared + profile.encode() + notebook.read_bytes()).hexdigest()[:16]
+    digest.update("\n".join(sorted(used.names)).encode())
+    return digest.hexdigest()[:16]
 
 
 def staged_result(chapter: Chapter) -> Result | None:

@@ -35,7 +35,8 @@ class Run:
 
     Args:
         folder: where to keep them; None for nowhere.
-        config: the config dataclass of the run. data: what it learns from. Both are written down when a folder is first used.
+        config: the config dataclass of the run.
+        data: what it learns from. Config and the data's fingerprint are written down when a folder is first used.
 
     Raises:
         ValueError: the folder holds a run of another config or of other data.

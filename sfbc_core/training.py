@@ -10,9 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from sfbc_core.files import join_parts, load_tensors, save_tensors, split_parts
+from sfbc_core.progress import progress_bar
 
 # (batch, number of the step, generator) -> named scalar losses, whose sum is minimised
 Losses = Callable[[Any, int, torch.Generator], Mapping[str, Tensor]]
@@ -109,8 +109,8 @@ def train(
     """Minimise the sum of `losses` over batches of `data`, in place on `networks`.
 
     One Adam with a parameter group for each network equals one Adam a network to the bit, as long as no parameter gets
-    gradients from two losses. A loss that is absent from a step leaves its network alone in that step: this is how an actor is
-    updated every other step only.
+    gradients from two losses. A loss that is absent from a step leaves its network alone in that step: this is how an
+    actor is updated every other step only.
 
     Args:
         networks: by name. Parameters that require no gradient, those of target networks, are not touched here.
@@ -118,8 +118,8 @@ def train(
         data: on the networks' device.
         generator: draws the batches and whatever the losses draw; on the networks' device.
         learning_rate: of each network; by default `config.rate` for all.
-        after_step: called with the number of each step after its update, without gradients: for target networks. State of its own
-            must live in buffers of `networks`, or a resumed training would lack it.
+        after_step: called with the number of each step after its update, without gradients: for target networks. State
+            of its own must live in buffers of `networks`, or a resumed training would lack it.
         checkpoint: file for the state of an unfinished training, written every `config.checkpoint_every` steps; when it
             exists, training goes on from it and ends with the same weights as without the interruption. The caller
             removes it once the result is stored.
@@ -152,25 +152,25 @@ def train(
         first = _restore(checkpoint, networks, optimizer, generator, log)
     for network in networks.values():
         network.train()
-    for step in tqdm(
-        range(first, steps), initial=first, total=steps, desc=progress, disable=progress is None, leave=False
-    ):
-        for name, group in zip(trained, optimizer.param_groups, strict=True):
-            group["lr"] = rate(name, step, steps)
-        index = torch.randint(len(data), (config.batch_size,), generator=generator, device=generator.device)
-        values = losses(data[index], step, generator)
-        optimizer.zero_grad(set_to_none=True)
-        torch.stack(tuple(values.values())).sum().backward()
-        if config.gradient_clip is not None:
-            nn.utils.clip_grad_norm_([p for group in trained.values() for p in group], config.gradient_clip)
-        optimizer.step()
-        if after_step is not None:
-            with torch.no_grad():
-                after_step(step)
-        done = step + 1
-        log.add(values, done, last=done == steps)
-        if checkpoint is not None and done % config.checkpoint_every == 0 and done < steps:
-            _store(checkpoint, networks, optimizer, generator, done, log)
+    with progress_bar(steps, progress or "", initial=first, enabled=progress is not None) as bar:
+        for step in range(first, steps):
+            for name, group in zip(trained, optimizer.param_groups, strict=True):
+                group["lr"] = rate(name, step, steps)
+            index = torch.randint(len(data), (config.batch_size,), generator=generator, device=generator.device)
+            values = losses(data[index], step, generator)
+            optimizer.zero_grad(set_to_none=True)
+            torch.stack(tuple(values.values())).sum().backward()
+            if config.gradient_clip is not None:
+                nn.utils.clip_grad_norm_([p for group in trained.values() for p in group], config.gradient_clip)
+            optimizer.step()
+            if after_step is not None:
+                with torch.no_grad():
+                    after_step(step)
+            done = step + 1
+            log.add(values, done, last=done == steps)
+            if checkpoint is not None and done % config.checkpoint_every == 0 and done < steps:
+                _store(checkpoint, networks, optimizer, generator, done, log)
+            bar.update()
     for network in networks.values():
         network.eval()
     return log.history

@@ -148,7 +148,7 @@ def test_rates_warm_up_and_decay():
 
 
 def test_weight_decay_and_clipping_by_hand():
-    """A gradient of norm 5 is clipped to 1; Adam's first step has size lr all the same; the decay takes lr · wd of a weight."""
+    """A gradient of norm 5 is clipped to 1; Adam's first step has size lr; the decay takes lr · wd of a weight."""
     net = nn.Linear(2, 1, bias=False)
     nn.init.ones_(net.weight)
     config = TrainingConfig(gradient_steps=1, batch_size=1, learning_rate=0.1, weight_decay=0.5, gradient_clip=1.0)

@@ -11,6 +11,8 @@ import gymnasium
 
 from sfbc_core.trajectories import Trajectories
 
+REGENERATED = "regen/"  # begins the names of D4RL's tasks with data that was made again by D4RL's recipes
+
 # Where each family is implemented. A family's module is imported, with whatever it needs, only when it is asked for.
 FAMILIES: dict[str, str] = {
     "bidirectional-car": "sfbc_core.tasks.bidirectional_car",
@@ -29,9 +31,9 @@ FAMILIES: dict[str, str] = {
     **{f"maze2d-{maze}-v1": "sfbc_core.tasks.d4rl.maze2d" for maze in ("umaze", "medium", "large")},
     **{f"kitchen-{data}-v0": "sfbc_core.tasks.d4rl.kitchen" for data in ("complete", "partial", "mixed")},
 }
-# D4RL's environments with data made again by its recipes: names that can never pass as D4RL's.
+# D4RL's environments with data made again: under names that nobody can take for D4RL's.
 FAMILIES |= {
-    f"regen/{name}": "sfbc_core.tasks.d4rl.regeneration.task"
+    f"{REGENERATED}{name}": "sfbc_core.tasks.d4rl.regeneration.task"
     for name in (
         *(name for name in FAMILIES if name.startswith(("maze2d-", "antmaze-"))),
         *(

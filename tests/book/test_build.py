@@ -51,11 +51,12 @@ def write_toc(folder, *names):
 
 @pytest.fixture
 def project(tmp_path):
-    """A project with one chapter, which writes down the profile that it was run with."""
+    """A project with one chapter, which writes down its profile, and would import one of two modules if it were `full`."""
     write_toc(tmp_path, "01_one")
-    write_chapter(tmp_path, "01_one", 'print("profile is", profile)')
-    (tmp_path / "sfbc_core").mkdir()
-    (tmp_path / "sfbc_core" / "module.py").write_text("x = 1\n")
+    write_chapter(tmp_path, "01_one", 'if profile == "full":\n    import package.used', 'print("profile is", profile)')
+    (tmp_path / "package").mkdir()
+    for name in ("__init__", "used", "other"):
+        (tmp_path / "package" / f"{name}.py").write_text("x = 1\n")
     return tmp_path
 
 
@@ -148,9 +149,10 @@ def test_only_what_has_changed_is_run_again(build, project, monkeypatch):
     assert not executed_again()
     assert executed_again(profile="quick")
 
-    (project / "sfbc_core" / "module.py").write_text("x = 2\n")
+    (project / "package" / "used.py").write_text("x = 2\n")
     assert executed_again()
-    (project / "sfbc_core" / "module.py").write_text("x = 1\n")
+    (project / "package" / "used.py").write_text("x = 1\n")
+    (project / "package" / "other.py").write_text("x = 2\n")
     assert not executed_again()
 
     write_chapter(project, "01_one", "print(1)")

@@ -39,7 +39,7 @@ class Nowhere(MetaPathFinder):
 sys.meta_path.insert(0, Nowhere())
 
 from sfbc_core import load_task
-for name in ("hopper-medium-v2", "antmaze-umaze-v2", "maze2d-umaze-v1", "kitchen-mixed-v0"):
+for name in ("hopper-medium-v2", "antmaze-umaze-v2", "maze2d-umaze-v1", "kitchen-mixed-v0", "regen/maze2d-umaze-v1"):
     try:
         load_task(name)
     except ImportError as error:
@@ -48,7 +48,7 @@ load_task("bidirectional-car").make_env().reset(seed=0)
 load_task("toy-maze").load_trajectories(transitions=10)
 """
     lines = run(program).splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     for line in lines:
         assert "need Python 3.10 or 3.11 and pip install 'sfbc-core[d4rl]'" in line
         assert "without d4rl, gym, mujoco, dm_control, h5py" in line

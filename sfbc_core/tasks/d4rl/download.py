@@ -17,10 +17,10 @@ from pathlib import Path
 import requests
 from filelock import FileLock
 from requests.adapters import HTTPAdapter
-from tqdm.auto import tqdm
 from urllib3.util import Retry
 
 from sfbc_core.files import load_json, save_json
+from sfbc_core.progress import progress_bar
 
 BLOCK = 1 << 14  # bytes read at once; what a broken connection has sent of a block is lost, so it is a small one
 PASSING = (408, 429, 500, 502, 503, 504)  # states of a server that may be over in a moment
@@ -218,7 +218,7 @@ def _receive(response: requests.Response, part: _Part, total: int | None) -> Non
         save_json(part.note, {"url": part.url, "validator": validator, "total": total})
     with (
         part.path.open("ab") as file,
-        tqdm(total=total, initial=part.size, unit="B", unit_scale=True, desc=part.target.name, disable=None) as bar,
+        progress_bar(total, part.target.name, part.size, unit="B", scale=True, leave=True) as bar,
     ):
         for block in response.iter_content(BLOCK):
             file.write(block)

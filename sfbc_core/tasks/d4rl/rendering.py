@@ -10,6 +10,8 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from sfbc_core.tasks.d4rl.mazes import wall_boxes
+
 SIZE = 480  # pixels of a side; the height of the frame buffer that MuJoCo makes by default
 GOAL_COLOR = np.array([0.1, 0.7, 0.2, 0.6], dtype=np.float32)
 
@@ -85,12 +87,9 @@ def _gl_context() -> Any:
 def _camera(model: mujoco.MjModel, data: mujoco.MjData) -> mujoco.MjvCamera:
     """The model's own camera on the running robot, a view from above on a maze, or D4RL's view of the kitchen."""
     camera = mujoco.MjvCamera()
-    walls = [i for i in range(model.ngeom) if model.geom(i).name.startswith(("wall_", "block_"))]
-    if walls:
-        corners = np.concatenate(
-            [data.geom_xpos[walls] - model.geom_size[walls], data.geom_xpos[walls] + model.geom_size[walls]]
-        )
-        low, high = corners.min(0), corners.max(0)
+    if boxes := wall_boxes(model):
+        centers, half_sizes = data.geom_xpos[boxes], model.geom_size[boxes]
+        low, high = (centers - half_sizes).min(0), (centers + half_sizes).max(0)
         camera.lookat[:] = (low + high) / 2
         angle = np.radians(model.vis.global_.fovy)
         camera.distance = 1.05 * (high - low)[:2].max() / (2 * np.tan(angle / 2))

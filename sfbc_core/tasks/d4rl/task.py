@@ -33,7 +33,7 @@ def d4rl_task(name: str, config: TaskConfig) -> Task:
 
 def load_trajectories(name: str, *, folder: str | os.PathLike | None = None, download: bool = True) -> Trajectories:
     """The data set of the task `name`; arguments as of ``load_d4rl`` in ``sfbc_core.tasks.d4rl.datasets``."""
-    # Only here: an environment can be used without reading files.
+    # Not at the top: it needs h5py and requests, which are as optional as D4RL, and `import_d4rl` is to say that first.
     from sfbc_core.tasks.d4rl.datasets import load_d4rl
 
     return load_d4rl(name, folder=folder, download=download)

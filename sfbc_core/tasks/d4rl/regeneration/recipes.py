@@ -16,7 +16,7 @@ from sfbc_core.tasks.d4rl.regeneration.locomotion import LocomotionRecorder
 from sfbc_core.tasks.d4rl.regeneration.maze2d import Maze2dRecorder
 from sfbc_core.tasks.d4rl.regeneration.policies import TanhGaussianPolicy, load_policy
 from sfbc_core.tasks.d4rl.regeneration.recorders import Recorder
-from sfbc_core.tasks.d4rl.regeneration.task import PREFIX
+from sfbc_core.tasks.registry import REGENERATED
 
 PACKAGES = ("sfbc-core", "d4rl", "gym", "mujoco", "numpy")
 MILLION = 1_000_000
@@ -54,7 +54,7 @@ class Recipe:
     @property
     def name(self) -> str:
         """The name under which the data is known, which can never pass as D4RL's."""
-        return PREFIX + self.task
+        return REGENERATED + self.task
 
     def attributes(self) -> dict[str, str | int]:
         """What stands in the file: name, seed, steps, versions and the digests of the policy files."""

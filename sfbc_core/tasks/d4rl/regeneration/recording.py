@@ -10,9 +10,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 from filelock import FileLock
-from tqdm.auto import tqdm
 
 from sfbc_core.files import atomic_path, save_json
+from sfbc_core.progress import progress_bar
 from sfbc_core.tasks.d4rl.datasets import dataset_folder
 from sfbc_core.tasks.d4rl.regeneration.recipes import Recipe
 
@@ -42,7 +42,7 @@ def record(
         recipe: what to record.
         folder: where; :func:`regenerated_folder` if it is not given.
         chunk: rows between two points from which the recording can go on.
-        progress: whether to show a bar, on a terminal.
+        progress: whether to show how far it is: a bar, or a line a minute where stderr is no terminal.
 
     Returns:
         The path of the file: D4RL's columns, and the recipe in its attributes.
@@ -110,9 +110,7 @@ def _record_chunks(recipe: Recipe, chunks: Path, rows: int, progress: bool) -> N
         with np.load(finished[-1]) as last:
             recorder.restore(json.loads(str(last["state"])))
             number, done = int(last["number"]) + 1, int(last["rows"])
-    with tqdm(
-        total=recipe.steps, initial=done, unit=" steps", desc=recipe.name, disable=None if progress else True
-    ) as bar:
+    with progress_bar(recipe.steps, recipe.name, done, enabled=progress, leave=True) as bar:
         while columns := recorder.record(rows):
             recorded = len(columns["rewards"])
             done += recorded

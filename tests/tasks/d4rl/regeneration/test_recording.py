@@ -12,6 +12,7 @@ import pytest
 
 h5py = pytest.importorskip("h5py", reason="h5py is in the extra sfbc-core[d4rl]")
 
+from sfbc_core import progress
 from sfbc_core.tasks.d4rl.datasets import read_hdf5
 from sfbc_core.tasks.d4rl.regeneration import recording
 from sfbc_core.tasks.d4rl.regeneration.maze2d import Maze2dRecorder
@@ -72,6 +73,15 @@ def test_locomotion_reads_back_with_an_end_at_each_fall(tmp_path, policy_file):
     np.testing.assert_array_equal(data.terminals, columns["terminals"])
     np.testing.assert_array_equal(data.timeouts, columns["timeouts"])
     assert len(data.episode_ends) > 3 and len(data) == 500
+
+
+def test_a_log_shows_how_far_a_recording_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    monkeypatch.setattr(progress, "LINE_EVERY", 0.0)  # what would be a line a minute is one for each chunk
+    record(make_recipe(UMAZE, steps=60), tmp_path, chunk=20)
+    shares = [line.partition(",")[0] for line in capsys.readouterr().err.splitlines()]
+    assert "regen/maze2d-umaze-v1: 20 of 60 steps (33 %)" in shares
+    assert shares[-1] == "regen/maze2d-umaze-v1: 60 of 60 steps (100 %)"
 
 
 def test_the_recipe_stands_in_the_file(tmp_path, policy_file):

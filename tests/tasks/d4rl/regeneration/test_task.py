@@ -11,7 +11,8 @@ h5py = pytest.importorskip("h5py", reason="h5py is in the extra sfbc-core[d4rl]"
 
 from sfbc_core import load_task, task_names
 from sfbc_core.tasks.d4rl.regeneration.__main__ import main
-from sfbc_core.tasks.d4rl.regeneration.recipes import PREFIX, SIZES
+from sfbc_core.tasks.d4rl.regeneration.recipes import SIZES
+from sfbc_core.tasks.registry import REGENERATED
 
 
 @pytest.fixture(autouse=True)
@@ -26,13 +27,13 @@ def test_a_folder_to_read_from_and_data_to_make_anew_exclude_each_other(tmp_path
 
 
 def test_every_recipe_has_a_task_under_a_name_that_shows_it():
-    assert {name for name in task_names() if name.startswith(PREFIX)} == {PREFIX + name for name in SIZES}
+    assert {name for name in task_names() if name.startswith(REGENERATED)} == {REGENERATED + name for name in SIZES}
 
 
 @pytest.mark.parametrize("name", ["maze2d-umaze-v1", "antmaze-medium-play-v2", "hopper-expert-v2"])
 def test_the_task_is_d4rls_but_for_its_name(name):
-    task = load_task(PREFIX + name)
-    assert task.name == PREFIX + name
+    task = load_task(REGENERATED + name)
+    assert task.name == REGENERATED + name
     assert task.make_env().name == name
     if name in task_names():
         theirs = load_task(name)
