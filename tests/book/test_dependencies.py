@@ -151,10 +151,10 @@ def chapter_file(number):
 
 
 def test_a_method_is_an_input_of_the_chapters_that_use_it_only(files_of):
-    regression = "sfbc_core/baselines/weighted_regression.py"
+    regression = "sfbc_core/methods/awr.py"
     diffusion, regressing = files_of(chapter_file("02")), files_of(chapter_file("04"))
     assert "sfbc_core/diffusion/solvers.py" in diffusion and regression not in diffusion
-    assert regression in regressing
+    assert regression in regressing and "sfbc_core/methods/iql.py" not in regressing
 
 
 def test_tasks_are_found_although_they_are_imported_by_name(files_of):
@@ -164,5 +164,5 @@ def test_tasks_are_found_although_they_are_imported_by_name(files_of):
 
 
 def test_records_and_scripts_of_widgets_are_inputs_of_the_chapters_that_show_them(files_of):
-    assert "sfbc_core/widgets/explorer.js" in files_of(chapter_file("05"))
+    assert "sfbc_core/book/widgets/explorer.js" in files_of(chapter_file("05"))
     assert any(name.startswith("book/results/maze2d") for name in files_of(chapter_file("09")))

@@ -9,10 +9,9 @@ import sys
 import gymnasium
 import numpy as np
 import pytest
-import torch
 from gymnasium.utils.env_checker import check_env
 
-from sfbc_core import evaluate, load_task, task_names
+from sfbc_core import load_task, task_names
 from sfbc_core.tasks.d4rl.environments import make_d4rl_env
 
 # Family: observation and action sizes and the time limits, as in D4RL's description of its tasks.
@@ -295,16 +294,3 @@ def test_it_works_in_gymnasiums_wrappers():
     env = gymnasium.wrappers.TimeLimit(make_d4rl_env("maze2d-umaze-v1"), 5)
     env.reset(seed=0)
     assert [env.step(np.zeros(2, dtype=np.float32))[3] for _ in range(5)] == [False] * 4 + [True]
-
-
-@pytest.mark.slow
-def test_workers_give_the_episodes_that_this_process_gives():
-    """The goals of the ant maze included: the actions depend on where the ant is, and its start and goal on the seed."""
-
-    class Agent:
-        def act(self, observations, generator=None):
-            return torch.sin(7 * observations[:, :8])
-
-    here, there = (evaluate(Agent(), load_task("antmaze-umaze-v2"), 3, seed=0, workers=w) for w in (None, 2))
-    np.testing.assert_array_equal(here.final_observations, there.final_observations)
-    np.testing.assert_array_equal(here.returns, there.returns)
