@@ -40,7 +40,7 @@ def cpu_agent(
         members: networks of the critic, of which each takes all the steps.
         solver_steps: network evaluations for a candidate, by the accurate solver of chapter 3.
         behavior_rate: learning rate of the behavior model.
-        options: further fields of :class:`~sfbc_core.sfbc_config.SfBCConfig`.
+        options: further fields of :class:`~sfbc_core.methods.sfbc.SfBCConfig`.
     """
     network = ScoreNetworkConfig(widths, embedding_dim=max(widths) // 2, fourier_features=32, fourier_scale=4.0)
     behavior = DiffusionConfig(
