@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
 
-def config_to_json(config: Any) -> Any:
-    """Plain JSON values of a (nested) config dataclass; each carries the name of its type."""
+def config_to_json(config: Any, *, compact: bool = False) -> Any:
+    """Plain JSON values of a (nested) config dataclass; each carries the name of its type.
+
+    Args:
+        compact: leave out the fields that have their default. What is left stays the same when the config gets further
+            fields, so it can name a config by a digest; it cannot be read back once a default has changed.
+    """
     if is_dataclass(config):
         return {
             "type": type(config).__name__,
-            **{field.name: config_to_json(getattr(config, field.name)) for field in fields(config) if field.init},
+            **{
+                field.name: config_to_json(getattr(config, field.name), compact=compact)
+                for field in fields(config)
+                if field.init and not (compact and getattr(config, field.name) == _default(field))
+            },
         }
     if isinstance(config, tuple | list):
-        return [config_to_json(item) for item in config]
+        return [config_to_json(item, compact=compact) for item in config]
     if config is None or isinstance(config, bool | int | float | str):
         return config
     raise TypeError(f"a config holds numbers, strings, tuples and other configs, got {type(config).__name__}")
@@ -43,6 +52,10 @@ def config_from_json(data: Any, *expected: type) -> Any:
     if unknown := set(data) - set(inner) - {"type"}:
         raise ValueError(f"{name} has no field(s) {sorted(unknown)}; it has {sorted(inner)}")
     return types[name](**{key: config_from_json(value, *inner[key]) for key, value in data.items() if key != "type"})
+
+
+def _default(field: Field) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 @cache

@@ -10,9 +10,9 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from sfbc_core.book.style import COLORS
+from sfbc_core.experiments.summary import summarize
 from sfbc_core.trajectories import Trajectories
 
-TEXT_BINS, TEXT_BAR = 8, 40  # lines and characters of the histogram in the summary
 PLOT_BINS, CELLS = 30, 50  # bars of the plotted one; cells of the coverage from side to side
 COVERAGE_COLORMAP = "cividis"  # reads the same with and without colour vision, and in grey
 
@@ -32,20 +32,7 @@ class Description:
     returns: Float[np.ndarray, " E"]
 
     def __repr__(self) -> str:
-        data = self.trajectories
-        rewards, terminals = data.rewards.cpu().double(), int(data.terminals.sum())
-        nonzero = 100 * float((rewards != 0).double().mean())
-        lines = [
-            f"{len(data):,} transitions in {len(self.lengths):,} episodes",
-            f"  observations  {data.observation_dim} coordinates",
-            f"  actions       {data.action_dim} coordinates in [{data.action_low:g}, {data.action_high:g}]",
-            f"  ends          {terminals:,} terminals, {len(self.lengths) - terminals:,} timeouts",
-            f"  length        {_spread(self.lengths)}",
-            f"  reward        {_spread(rewards.numpy())}, nonzero in {nonzero:.3g} % of the transitions",
-            f"  return        {_spread(self.returns)}",
-            *(f"    {line}" for line in _bars(self.returns)),
-        ]
-        return "\n".join(lines)
+        return summarize(self.trajectories)
 
     def plot(self, dimensions: tuple[int, int] = (0, 1), labels: Sequence[str] | None = None) -> Figure:
         """Histogram of the returns, and how often the data visits the plane of two observation coordinates.
@@ -84,23 +71,3 @@ def describe(trajectories: Trajectories) -> Description:
     return Description(
         trajectories, trajectories.episode_lengths.cpu().numpy(), trajectories.episode_returns.cpu().numpy()
     )
-
-
-def _spread(values: np.ndarray) -> str:
-    low, median, high = np.quantile(values, (0, 0.5, 1))
-    return f"{low:.5g} to {high:.5g}, median {median:.5g}, mean {values.mean():.5g}"
-
-
-def _bars(values: np.ndarray) -> list[str]:
-    """A histogram of text, one line a bin."""
-    if not np.ptp(values):
-        return []
-    counts, edges = np.histogram(values, TEXT_BINS)
-    # The fullest bin fills the line, and a bin that holds anything shows at least one mark.
-    lengths = np.ceil(counts / counts.max() * TEXT_BAR).astype(int)
-    bounds = [f"{edge:.5g}" for edge in edges]
-    width = max(map(len, bounds))
-    return [
-        f"{low:>{width}} to {high:>{width}}  {'#' * length:<{TEXT_BAR}} {count:,}"
-        for low, high, length, count in zip(bounds[:-1], bounds[1:], lengths, counts, strict=True)
-    ]

@@ -1,18 +1,31 @@
-"""Where algorithms and tasks meet: trials, studies, and intervals for what they measured."""
+"""Where methods and tasks meet: trials, suites of them, their stored results, and the paper's settings and numbers."""
 
+from sfbc_core.experiments.paper import PaperSettings, ReportedScore, paper_config, paper_settings, reported
 from sfbc_core.experiments.playback import record_episode
+from sfbc_core.experiments.results import Results
+from sfbc_core.experiments.running import run_suite, stored_results, suite_results
+from sfbc_core.experiments.sizes import small_config, smoke_config
 from sfbc_core.experiments.statistics import mean_interval, success_interval
-from sfbc_core.experiments.study import StudyRecord, run_study, study_record
-from sfbc_core.experiments.trial import TrialConfig, run_trial, run_trials
+from sfbc_core.experiments.tables import score_table
+from sfbc_core.experiments.trial import Trial, run_trial, run_trials
 
 __all__ = [
-    "StudyRecord",
-    "TrialConfig",
+    "PaperSettings",
+    "ReportedScore",
+    "Results",
+    "Trial",
     "mean_interval",
+    "paper_config",
+    "paper_settings",
     "record_episode",
-    "run_study",
+    "reported",
+    "run_suite",
     "run_trial",
     "run_trials",
-    "study_record",
+    "score_table",
+    "small_config",
+    "smoke_config",
+    "stored_results",
     "success_interval",
+    "suite_results",
 ]

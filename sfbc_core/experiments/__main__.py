@@ -1,4 +1,4 @@
-"""The command line of the studies: ``python -m sfbc_core.experiments maze2d --profile quick``."""
+"""The command line: ``python -m sfbc_core.experiments run maze2d --profile quick --jobs 2``."""
 
 from __future__ import annotations
 
@@ -10,48 +10,96 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from sfbc_core.experiments.profiles import PROFILES
-from sfbc_core.experiments.study import STUDIES, StudyRecord, record_path, run_study, save_record
+from sfbc_core.experiments.running import described, run_suite, stored_results
+from sfbc_core.experiments.suites import SUITES
+from sfbc_core.experiments.tables import score_table
+from sfbc_core.experiments.trial import Trial
 
+RESULTS = Path("book/results")
 DESCRIPTION = """\
-Run the trials behind a chapter and write what the chapter shows of them. A command that was killed goes on where it was
-when it is given again; trials that are done are not run again."""
+run: train and evaluate the trials of a suite that are not stored yet, and store each as it is done; a command that was
+killed goes on where it was when it is given again.  list: which trials are stored and which are missing.  table: the scores
+of those that are stored."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; `arguments` are those of the process if not given. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m sfbc_core.experiments", description=DESCRIPTION)
-    parser.add_argument("study", choices=sorted(STUDIES))
-    parser.add_argument("--profile", choices=PROFILES, default="quick", help="how much is trained (default: quick)")
-    parser.add_argument("--runs", type=Path, help="folder of the trials (default: runs/STUDY-PROFILE)")
-    parser.add_argument("--output", type=Path, default=Path("book/results"), help="folder of the record")
-    parser.add_argument("--data-folder", help="where the tasks' data files are, if not in the default folder")
-    parser.add_argument("--jobs", type=int, default=1, help="trials side by side, each with one thread (default: 1)")
-    parser.add_argument("--device", default="cpu", help="where to train, for example cuda (default: cpu)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("run", "train and evaluate what is missing"),
+        ("list", "what is stored, and what is missing"),
+        ("table", "the scores of what is stored, in Markdown"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("suite", choices=sorted(SUITES))
+        command.add_argument(
+            "--profile", choices=PROFILES, default="quick", help="how much is trained (default: quick)"
+        )
+        command.add_argument("--tasks", nargs="+", metavar="TASK", help="only these tasks of the suite")
+        command.add_argument("--seeds", nargs="+", type=int, metavar="SEED", help="only these seeds")
+        command.add_argument(
+            "--results", type=Path, default=RESULTS, help=f"folder of the results (default: {RESULTS})"
+        )
+        if name == "run":
+            command.add_argument("--runs", type=Path, default=Path("runs"), help="where to train (default: runs)")
+            command.add_argument("--data-folder", help="where the tasks' data files are, if not in the default folder")
+            command.add_argument(
+                "--jobs", type=int, default=1, help="trials side by side, one thread each (default: 1)"
+            )
+            command.add_argument("--device", default="cpu", help="where to train, for example cuda (default: cpu)")
     options = parser.parse_args(arguments)
+    trials = _chosen(parser, options)
+    if options.command == "run":
+        return _run(parser, options, trials)
+    results = stored_results(options.suite, options.profile, options.results)
+    chosen = {trial.identity for trial in trials}
+    if options.command == "list":
+        for state, of in (("stored", results.trials), ("missing", results.missing)):
+            for trial in of:
+                if trial.identity in chosen:
+                    print(f"{state:8} {trial.identity}  {described(trial)}")
+        return 0
+    frame = results.frame()
+    if not frame.empty:
+        frame = frame[frame["id"].isin(chosen)]
+    print(score_table(frame).to_markdown() if len(frame) else "nothing is stored of these trials")
+    return 0
+
+
+def _chosen(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list[Trial]:
+    trials = list(SUITES[options.suite].trials(options.profile))
+    for name, given, of in (("tasks", options.tasks, "task"), ("seeds", options.seeds, "seed")):
+        there = list(dict.fromkeys(getattr(trial, of) for trial in trials))
+        if wrong := sorted(set(given or ()) - set(there)):
+            parser.error(f"--{name}: {wrong} is not in the suite {options.suite}; expected some of {there}")
+        trials = [trial for trial in trials if not given or getattr(trial, of) in given]
+    return trials
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, trials: Sequence[Trial]) -> int:
     if options.jobs < 1:
         parser.error(f"--jobs must be at least 1, got {options.jobs}")
-    runs = options.runs or Path("runs") / f"{options.study}-{options.profile}"
     # Spawned, not forked: a fork of a process that uses threads or a GPU can hang.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(options.jobs, mp_context=context) if options.jobs > 1 else nullcontext()
     try:
         with pool as executor:
-            record = run_study(
-                options.study,
+            results = run_suite(
+                options.suite,
                 options.profile,
-                runs,
-                data_folder=options.data_folder,
+                options.runs / f"{options.suite}-{options.profile}",
+                options.results,
+                trials=trials,
                 executor=executor,
+                progress=True,
                 device=options.device,
+                data_folder=options.data_folder,
             )
     except (OSError, ImportError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
-    path = record_path(options.study, options.profile, options.output)
-    save_record(record, path)
-    for trial in record["trials"]:
-        config, score = trial["config"], trial["normalized_score"]
-        print(f"{config['task']}  seed {config['agent']['seed']}  score {score:.1f}")
-    print(f"{StudyRecord(record, path)!r}\nwritten to {path}")
+    print(score_table(results.frame()).to_markdown())
+    print(f"written to {options.results / options.suite}.jsonl")
     return 0
 
 

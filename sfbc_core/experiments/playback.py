@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sfbc_core.evaluation import Agent, episode_seed
-from sfbc_core.randomness import make_generator
+from sfbc_core.evaluation import Agent, episode_generator, episode_seed, start_policy
 from sfbc_core.tasks.registry import Task
 
 DIGITS = 3  # of recorded positions: millimetres, where a maze's cell is a metre or four
@@ -32,11 +31,12 @@ def record_episode(agent: Agent, task: Task, seed: int, number: int = 0) -> dict
     env = task.make_env()
     env_seed = episode_seed(seed, number)
     observation, _ = env.reset(seed=env_seed)
-    generators = [make_generator(seed, "episode", number)]
-    positions, total, over = [], 0.0, False
+    generators, policy, row = [episode_generator(seed, number)], start_policy(agent, 1), np.zeros(1, dtype=np.int64)
+    positions, total, reward, over = [], 0.0, 0.0, False
     while not over:
         positions.append(env.d4rl_env.sim.data.qpos.round(DIGITS).tolist())
-        action = agent.act(torch.from_numpy(observation.astype(np.float32))[None], generators)[0].numpy()
+        observations, rewards = torch.from_numpy(observation.astype(np.float32))[None], torch.tensor([float(reward)])
+        action = policy.step(row, observations, rewards, generators)[0].numpy()
         observation, reward, terminated, truncated, _ = env.step(action)
         total += reward
         over = terminated or truncated

@@ -1,4 +1,4 @@
-"""A trial is the unit of work: a frozen config in, one result file out; done once, however often it is asked for."""
+"""A trial: one training and its evaluations. A frozen config in, one stored result out, however often it is asked for."""
 
 from __future__ import annotations
 
@@ -6,157 +6,205 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 
-from sfbc_core.configuration import config_to_json
+from sfbc_core.configuration import config_from_json, config_to_json
 from sfbc_core.evaluation import evaluate
 from sfbc_core.experiments.profiles import checked_profile
 from sfbc_core.experiments.provenance import provenance_facts
 from sfbc_core.files import load_json, save_json
-from sfbc_core.methods import METHODS, SfBC, SfBCConfig
+from sfbc_core.methods import METHODS, Method
+from sfbc_core.progress import progress_bar
 from sfbc_core.tasks import load_task
 from sfbc_core.trajectories import Trajectories
 
+AS_CONFIGURED = "as configured"  # the variant of a trial that names none
+POSITION = 2  # coordinates of the last observation that a result keeps: where an episode ended
+
 
 @dataclass(frozen=True)
-class TrialConfig:
-    """One training and one evaluation of one method on one task with one seed (the agent's)."""
+class Trial:
+    """One training of one method on one task with one seed (the method's), evaluated in one or more ways of acting."""
 
     task: str
-    agent: Any  # the config of a method
-    episodes: int = 100
-    profile: str = "quick"  # only a label, which goes into the result
+    method: Any  # the config of a method
+    episodes: int = 100  # of the evaluation of each variant
+    # Ways of acting by name, each with what `Method.acting` changes: {"K = 1": {"iteration": 1}}. One training serves all.
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {AS_CONFIGURED: {}})
     transitions: int | None = None  # size of a generated data set; None for the task's own
-    every_iteration: bool = False  # evaluate SfBC after each of its K iterations, not after the last only
+    label: str = ""  # the method's name in tables; that of its class if it is not given. No part of the identity
+    profile: str = "quick"  # a word for the size of all this, which goes into the result. No part of the identity
 
     def __post_init__(self) -> None:
-        if type(self.agent) not in METHODS:
-            expected = [kind.__name__ for kind in METHODS]
-            raise ValueError(f"agent must be one of {expected}, got {type(self.agent).__name__}")
-        if self.every_iteration and not isinstance(self.agent, SfBCConfig):
-            raise ValueError(f"every_iteration is for an SfBCConfig, got {type(self.agent).__name__}")
+        checked_profile(self.profile)
+        if type(self.method) not in METHODS:
+            expected = sorted(kind.__name__ for kind in METHODS)
+            raise ValueError(f"method must be one of {expected}, got {type(self.method).__name__}")
+        if self.episodes < 1 or not self.variants:
+            raise ValueError(f"expected episodes and variants, got {self.episodes} and {dict(self.variants)}")
+        object.__setattr__(self, "label", self.label or METHODS[type(self.method)].__name__)
+
+    @property
+    def seed(self) -> int:
+        """The method's seed, which is that of the evaluation too."""
+        return self.method.seed
+
+    @property
+    def training_identity(self) -> str:
+        """A digest of what decides the training: trials that differ in their evaluation alone share it."""
+        # Compact: a config that gets a further field keeps the identity of its trials.
+        return _digest(self.task, config_to_json(self.method, compact=True), self.transitions)
 
     @property
     def identity(self) -> str:
-        """A digest of everything above, which names the result's folder."""
-        text = json.dumps(config_to_json(self), sort_keys=True)
-        return f"{self.task}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        """A digest of what decides the result."""
+        return _digest(self.training_identity, self.episodes, {name: dict(of) for name, of in self.variants.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields as JSON can hold them."""
+        variants = {name: dict(changes) for name, changes in self.variants.items()}
+        rest = {name: getattr(self, name) for name in ("task", "episodes", "transitions", "label", "profile")}
+        return {**rest, "method": config_to_json(self.method), "variants": variants}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Trial:
+        """The trial that :meth:`to_json` wrote; fields that configs have got since take their defaults.
+
+        Raises:
+            ValueError: a method or a field that is not known.
+        """
+        return cls(**{**data, "method": config_from_json(data["method"], *METHODS)})
+
+    def load_data(self, folder: str | os.PathLike | None = None) -> Trajectories:
+        """What the trial learns from; `folder` is where the files of D4RL's tasks are, if not in the default one."""
+        options: dict[str, Any] = {} if folder is None else {"folder": folder}
+        if self.transitions is not None:  # data that are made, and not read from a file
+            options = {"transitions": self.transitions}
+        return load_task(self.task).load_trajectories(**options)
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def run_trial(
-    config: TrialConfig,
+    trial: Trial,
     folder: str | os.PathLike,
     *,
     device: str = "cpu",
+    progress: bool = False,
     data_folder: str | os.PathLike | None = None,
 ) -> dict[str, Any]:
-    """Train, evaluate and store; or read what was stored before.
+    """Train once, evaluate every variant and store the result; or read what was stored before.
+
+    A trial that was killed goes on from its last checkpoint. Of two processes with the same trial one works; the other waits
+    and reads the result.
 
     Args:
-        config: what to run.
-        folder: where results are kept. The trial's own folder in it holds result.json, and for SfBC the finished units of
-            work, from which a killed trial resumes, and the agent.
+        trial: what to run.
+        folder: where results are kept, and in a folder for each training the finished units of work and the agent.
         device: where to train.
-        data_folder: where the files of D4RL's tasks are, if not in the default folder; of no meaning to data that is made.
+        progress: whether to show progress.
+        data_folder: as of :meth:`Trial.load_data`.
 
     Returns:
-        The contents of result.json: config, provenance, score, and per episode the return, the length and the last
-        observation; with `every_iteration` also `iterations`, the same after each iteration.
+        `id`, `trial`, `provenance`, `transitions`, and in `variants` for each variant the `returns`, the `lengths` and the
+        `final` positions of its episodes.
     """
-    here = trial_folder(config, folder)
-    if (here / "result.json").exists():
-        return load_json(here / "result.json")
-    profile, started = checked_profile(config.profile), time.perf_counter()
-    task = load_task(config.task)
-    trajectories = load_trial_data(config, data_folder)
-    agent = METHODS[type(config.agent)](config.agent, device=device)
-    agent.fit(trajectories, here / "run")
-    agent.save(here / "agent")
-    iterations = range(1, config.agent.planning_iterations + 1) if config.every_iteration else ()
-    evaluated = [agent.acting(iteration=k) for k in iterations] or [agent]
-    results = [evaluate(one, task, config.episodes, config.agent.seed) for one in evaluated]
-    of_each = [
-        {
-            "returns": result.returns.tolist(),
-            "lengths": result.lengths.tolist(),
-            "final_observations": result.final_observations.tolist(),
-            "normalized_score": float(task.normalized_score(result.returns.mean())),
+    folder = Path(folder).expanduser()
+    path = folder / f"{trial.identity}.json"
+    with FileLock(_made(folder) / f".{trial.training_identity}.lock"):
+        if path.exists():
+            return load_json(path)
+        started = time.perf_counter()
+        data = trial.load_data(data_folder)
+        agent = trained_agent(trial, folder, data, device=device, progress=progress)
+        stored = {
+            "id": trial.identity,
+            "trial": trial.to_json(),
+            "transitions": len(data),
+            "reference_returns": list(load_task(trial.task).reference_returns),
+            "variants": _evaluated(trial, agent, folder, progress),
+            "provenance": provenance_facts(trial.profile, trial.seed, started),
         }
-        for result in results
-    ]
-    stored = {
-        "config": config_to_json(config),
-        "provenance": provenance_facts(profile, config.agent.seed, started),
-        "transitions": len(trajectories),
-        **of_each[-1],
-    }
-    if config.every_iteration:
-        stored["iterations"] = of_each
-    save_json(here / "result.json", stored)
+        save_json(path, stored)
     return stored
 
 
-def trial_folder(config: TrialConfig, folder: str | os.PathLike) -> Path:
-    """A trial's own folder in `folder`."""
-    return Path(folder) / config.identity
-
-
-def load_trial_data(config: TrialConfig, data_folder: str | os.PathLike | None = None) -> Trajectories:
-    """The data set that a trial learns from; `data_folder` as of :func:`run_trial`."""
-    if config.transitions is not None:  # data that is made, and not read from a file
-        options = {"transitions": config.transitions}
-    else:
-        options = {} if data_folder is None else {"folder": data_folder}
-    return load_task(config.task).load_trajectories(**options)
-
-
 def trained_agent(
-    config: TrialConfig, folder: str | os.PathLike, trajectories: Trajectories, *, device: str = "cpu"
-) -> SfBC:
-    """The agent of an SfBC trial that has run, with the critics and targets of all iterations, from what the trial stored.
+    trial: Trial,
+    folder: str | os.PathLike,
+    data: Trajectories,
+    *,
+    device: str = "cpu",
+    progress: bool = False,
+) -> Method:
+    """The agent of a trial: the saved one, or trained now, from the last checkpoint where there is one."""
+    here, kind = Path(folder) / trial.training_identity, METHODS[type(trial.method)]
+    if (here / "agent").exists():
+        return kind.load(here / "agent", device)
+    agent = kind(trial.method, device).fit(data, here / "run", progress=progress)
+    agent.save(here / "agent")
+    return agent
 
-    Raises:
-        ValueError: the trial is not one of SfBC, or `trajectories` are not its data.
-        FileNotFoundError: it has not run.
-    """
-    if not isinstance(config.agent, SfBCConfig):
-        raise ValueError(f"expected a trial of SfBC, got one of {type(config.agent).__name__}")
-    here = trial_folder(config, folder)
-    if not (here / "result.json").exists():
-        raise FileNotFoundError(
-            f"expected a trial that has run in {here}, but result.json is not there: call run_trial"
-        )
-    return SfBC(config.agent, device=device).fit(trajectories, here / "run")
+
+def _evaluated(trial: Trial, agent: Method, folder: Path, progress: bool) -> dict[str, Any]:
+    """What every variant earned; those that are done are kept, should this be killed."""
+    path, task = folder / trial.training_identity / f"{trial.identity}.partial.json", load_task(trial.task)
+    done = load_json(path) if path.exists() else {}
+    with progress_bar(
+        trial.episodes * len(trial.variants),
+        f"{trial.task}, {trial.label}, seed {trial.seed}",
+        enabled=progress,
+        unit="episodes",
+    ) as bar:
+        for name, changes in trial.variants.items():
+            if name not in done:
+                acting = agent.acting(**changes)
+                results = evaluate(acting, task, trial.episodes, trial.seed, on_episode=bar.update)
+                done[name] = {
+                    "returns": results.returns.tolist(),
+                    "lengths": results.lengths.tolist(),
+                    "final": results.final_observations[:, :POSITION].tolist(),
+                }
+                save_json(path, done)
+    path.unlink()
+    return {name: done[name] for name in trial.variants}
 
 
 def run_trials(
-    configs: Sequence[TrialConfig], folder: str | os.PathLike, executor: Executor | None = None, **options: Any
+    trials: Sequence[Trial], folder: str | os.PathLike, executor: Executor | None = None, **options: Any
 ) -> list[dict[str, Any]]:
-    """Run many trials, here or on any `concurrent.futures` executor (processes, or a dask cluster's).
+    """Run many trials, here or on any `concurrent.futures` executor (processes, or a dask cluster's); results in order.
 
     Trials are independent, and each stores its result when it is done: a run that is cut short loses only what was under
-    way. `options` are those of :func:`run_trial`: `device`, `data_folder`.
+    way. `options` are those of :func:`run_trial`: `device`, `progress`, `data_folder`.
     """
-    return on_executor(partial(run_trial, folder=folder, **options), configs, executor)
+    return on_executor(partial(run_trial, folder=folder, **options), trials, executor)
 
 
-def on_executor(
-    one: Callable[[TrialConfig], dict[str, Any]], configs: Sequence[TrialConfig], executor: Executor | None
-) -> list[dict[str, Any]]:
-    """`one` of every config, in order: in this process, or on an executor whose workers have one thread each."""
+def on_executor(one: Callable[[Trial], Any], trials: Sequence[Trial], executor: Executor | None) -> list[Any]:
+    """`one` of every trial, in order: in this process, or on an executor whose workers have one thread each."""
     if executor is None:
-        return [one(config) for config in configs]
+        return [one(trial) for trial in trials]
     # Each worker has its share of the cores; without this, every one of them would use all cores.
-    return list(executor.map(partial(_with_one_thread, one), configs))
+    return list(executor.map(partial(with_one_thread, one), trials))
 
 
-def _with_one_thread(function: Callable[[TrialConfig], dict[str, Any]], config: TrialConfig) -> dict[str, Any]:
+def with_one_thread(function: Callable[[Trial], Any], trial: Trial) -> Any:
+    """`function` of a trial, in a worker that has its share of the cores."""
     torch.set_num_threads(1)
-    return function(config)
+    return function(trial)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

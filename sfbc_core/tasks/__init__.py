@@ -2,7 +2,7 @@
 
 import gymnasium
 
-from sfbc_core.tasks.registry import Task, TaskConfig, load_task, task_names
+from sfbc_core.tasks.registry import Task, load_task, task_names
 
 # By name, so that a family's module is imported only when its environment is made.
 gymnasium.register(
@@ -16,4 +16,4 @@ gymnasium.register(
     max_episode_steps=100,
 )
 
-__all__ = ["Task", "TaskConfig", "load_task", "task_names"]
+__all__ = ["Task", "load_task", "task_names"]

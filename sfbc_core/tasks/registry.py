@@ -1,4 +1,4 @@
-"""``load_task(name)``: an environment, a data set, hyper-parameters and reference scores by one name."""
+"""``load_task(name)``: an environment, a data set and reference scores by one name."""
 
 from __future__ import annotations
 
@@ -46,32 +46,18 @@ FAMILIES |= {
 
 
 @dataclass(frozen=True)
-class TaskConfig:
-    """The hyper-parameters that the paper sets task by task."""
-
-    planning_iterations: int  # K
-    evaluation_episodes: int  # test seeds of one evaluation
-    trials: int  # random seeds of one reported score
-    discount: float = 0.99
-    actions_averaged: int = 1  # candidates of highest Q whose mean is taken; 1 is the greedy choice
-    critic_hidden: tuple[int, ...] = (256, 256)
-
-
-@dataclass(frozen=True)
 class Task:
     """One benchmark task.
 
     Attributes:
         make_env: () -> a new environment with the gymnasium API; keyword arguments go to the environment.
         load_trajectories: (...) -> the data set; keyword arguments are the family's.
-        config: the paper's hyper-parameters for it.
         reference_returns: the returns that score 0 and 100.
     """
 
     name: str
     make_env: Callable[..., gymnasium.Env]
     load_trajectories: Callable[..., Trajectories]
-    config: TaskConfig
     reference_returns: tuple[float, float]
 
     def normalized_score(self, return_: Any) -> Any:

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from jaxtyping import Bool, Float, Int
 
 from sfbc_core.tasks.cache import cached_trajectories
-from sfbc_core.tasks.registry import Task, TaskConfig
+from sfbc_core.tasks.registry import Task
 from sfbc_core.trajectories import Trajectories
 
 # Seen from above, y pointing up: "#" is a wall, "S" the cell where episodes start, "G" the goal.
@@ -240,6 +240,4 @@ def make_task(name: str) -> Task:
         """Generate the data set, or read it from the cache."""
         return cached_trajectories(f"{name}-{transitions}-{seed}", partial(generate, transitions, seed))
 
-    # K as in the paper's antmazes. The discount suits a way of about 40 steps: a step gained is worth three percent.
-    config = TaskConfig(planning_iterations=5, evaluation_episodes=50, trials=3, discount=0.97)
-    return Task(name, partial(gymnasium.make, ENV_ID), load_trajectories, config, reference_returns=(0.0, 1.0))
+    return Task(name, partial(gymnasium.make, ENV_ID), load_trajectories, reference_returns=(0.0, 1.0))

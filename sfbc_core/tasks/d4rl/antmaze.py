@@ -7,7 +7,7 @@ episode after 700 (umaze) or 1000 steps. The kind of data (play, diverse) makes 
 from __future__ import annotations
 
 from sfbc_core.tasks.d4rl.task import d4rl_task
-from sfbc_core.tasks.registry import Task, TaskConfig
+from sfbc_core.tasks.registry import Task
 
 
 def make_task(name: str) -> Task:
@@ -16,13 +16,4 @@ def make_task(name: str) -> Task:
     Raises:
         ImportError: D4RL is not installed.
     """
-    config = TaskConfig(
-        planning_iterations=4 if "umaze" in name else 5,  # K of Appendix B.1
-        evaluation_episodes=100,  # Appendix B.1
-        trials=4,  # Appendix B.1
-        discount=0.99,  # the paper does not say
-        actions_averaged=1,  # Appendix B.1: more than one in locomotion only
-        # Appendix B.1: large mazes get an extra layer of 512. It does not say where; here it is the first.
-        critic_hidden=(512, 256, 256) if "large" in name else (256, 256),
-    )
-    return d4rl_task(name, config)
+    return d4rl_task(name)

@@ -7,18 +7,7 @@ episode; D4RL cuts it after 280 steps. `complete` and `partial` have the same en
 from __future__ import annotations
 
 from sfbc_core.tasks.d4rl.task import d4rl_task
-from sfbc_core.tasks.registry import Task, TaskConfig
-
-CONFIG = TaskConfig(
-    # The paper gives no K for these tasks: 2, the least with planning, as in the other tasks of its robots without a maze.
-    planning_iterations=2,
-    evaluation_episodes=20,  # Appendix B.1: "other tasks"
-    trials=3,  # Appendix B.1: "other experiments"
-    discount=0.99,  # the paper does not say
-    actions_averaged=1,  # Appendix B.1: more than one in locomotion only
-    critic_hidden=(256, 256),  # Appendix B.1
-)
-
+from sfbc_core.tasks.registry import Task
 
 def make_task(name: str) -> Task:
     """The task kitchen-{complete, partial, mixed}-v0.
@@ -26,4 +15,4 @@ def make_task(name: str) -> Task:
     Raises:
         ImportError: D4RL is not installed.
     """
-    return d4rl_task(name, CONFIG)
+    return d4rl_task(name)

@@ -7,17 +7,7 @@ walker2d end earlier by falling. The kind of recording makes no difference to th
 from __future__ import annotations
 
 from sfbc_core.tasks.d4rl.task import d4rl_task
-from sfbc_core.tasks.registry import Task, TaskConfig
-
-CONFIG = TaskConfig(
-    planning_iterations=2,  # K of Appendix B.1
-    evaluation_episodes=20,  # Appendix B.1
-    trials=4,  # Appendix B.1
-    discount=0.99,  # the paper does not say
-    actions_averaged=4,  # Appendix B.1: of the candidates with the highest Q
-    critic_hidden=(256, 256),  # Appendix B.1
-)
-
+from sfbc_core.tasks.registry import Task
 
 def make_task(name: str) -> Task:
     """The task {halfcheetah, hopper, walker2d}-{medium-expert, medium, medium-replay}-v2.
@@ -25,4 +15,4 @@ def make_task(name: str) -> Task:
     Raises:
         ImportError: D4RL is not installed.
     """
-    return d4rl_task(name, CONFIG)
+    return d4rl_task(name)

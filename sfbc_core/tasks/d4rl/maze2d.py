@@ -7,7 +7,7 @@ and never ends by itself; D4RL cuts it after 300 (umaze), 600 (medium) or 800 st
 from __future__ import annotations
 
 from sfbc_core.tasks.d4rl.task import d4rl_task
-from sfbc_core.tasks.registry import Task, TaskConfig
+from sfbc_core.tasks.registry import Task
 
 
 def make_task(name: str) -> Task:
@@ -16,14 +16,4 @@ def make_task(name: str) -> Task:
     Raises:
         ImportError: D4RL is not installed.
     """
-    config = TaskConfig(
-        # The paper gives no K for these tasks. As for the ant in mazes of the same size: the data is as undirected, and the
-        # way to the goal has to be pieced together.
-        planning_iterations=4 if "umaze" in name else 5,
-        evaluation_episodes=20,  # Appendix B.1: "other tasks"
-        trials=3,  # Appendix B.1: "other experiments"
-        discount=0.99,  # the paper does not say
-        actions_averaged=1,  # Appendix B.1: more than one in locomotion only
-        critic_hidden=(256, 256),  # Appendix B.1
-    )
-    return d4rl_task(name, config)
+    return d4rl_task(name)

@@ -7,16 +7,15 @@ from functools import partial
 
 from sfbc_core.tasks.d4rl.environments import make_d4rl_env
 from sfbc_core.tasks.d4rl.installation import import_d4rl
-from sfbc_core.tasks.registry import Task, TaskConfig
+from sfbc_core.tasks.registry import Task
 from sfbc_core.trajectories import Trajectories
 
 
-def d4rl_task(name: str, config: TaskConfig) -> Task:
+def d4rl_task(name: str) -> Task:
     """The task `name`: D4RL's environment and data set, with the reference returns that D4RL publishes for it.
 
     Args:
         name: D4RL's name, such as "hopper-medium-v2".
-        config: the paper's hyper-parameters for it.
 
     Raises:
         ImportError: D4RL is not installed.
@@ -26,7 +25,6 @@ def d4rl_task(name: str, config: TaskConfig) -> Task:
         name,
         make_env=partial(make_d4rl_env, name),
         load_trajectories=partial(load_trajectories, name),
-        config=config,
         reference_returns=(float(infos.REF_MIN_SCORE[name]), float(infos.REF_MAX_SCORE[name])),
     )
 

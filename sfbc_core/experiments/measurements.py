@@ -1,0 +1,177 @@
+"""What chapters show of a trained agent beside its scores: functions of (trial, agent, task, data) that give JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sfbc_core.critic import QCritic
+from sfbc_core.evaluation import evaluate
+from sfbc_core.experiments.playback import record_episode
+from sfbc_core.experiments.summary import summarize
+from sfbc_core.experiments.trial import Trial
+from sfbc_core.methods.sfbc import SfBC
+from sfbc_core.planning import discounted_returns
+from sfbc_core.randomness import make_generator
+from sfbc_core.tasks.registry import Task
+from sfbc_core.trajectories import Trajectories
+
+Measurement = Callable[[Trial, SfBC, Task, Trajectories], Any]
+
+PICTURE_ROWS = 1500  # transitions in a picture of planned returns
+JUDGED_STATES = 400  # in which actions are compared with the controller's
+PLAYED = 5  # episodes in which an arrival is looked for
+
+
+def rounded(values: Tensor | np.ndarray | Sequence[float], digits: int = 3) -> list[Any]:
+    """Numbers as lists, short enough for a file that people read."""
+    values = values.cpu() if isinstance(values, Tensor) else values
+    return np.round(np.asarray(values, dtype=np.float64), digits).tolist()
+
+
+def mean_score(agent: SfBC, task: Task, episodes: int) -> float:
+    """The normalised score of an agent's mean return, over episodes of its own seed."""
+    return float(task.normalized_score(evaluate(agent, task, episodes, agent.config.seed).returns.mean()))
+
+
+def data_summary(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> str:
+    """The data set in a few lines."""
+    return summarize(data)
+
+
+def planned_returns_in_the_maze(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> dict[str, Any]:
+    """The paper's Figure 2: positions of transitions drawn at random, and their targets after each iteration."""
+    size = min(PICTURE_ROWS, len(data))
+    rows = torch.from_numpy(np.sort(np.random.default_rng(trial.seed).choice(len(data), size=size, replace=False)))
+    rows = rows.to(data.device)
+    return {
+        "positions": rounded(data.observations[rows, :2], 2),
+        "targets": [rounded(targets[rows]) for targets in agent.targets or agent.plan(data)],
+    }
+
+
+def agreement_with_the_controller(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> dict[str, Any]:
+    """Mean cosine between actions and those of D4RL's controller: of the behavior model, and after each iteration."""
+    # Only here: it needs D4RL.
+    from sfbc_core.tasks.d4rl.waypoints import controller_actions
+
+    generator = make_generator(trial.seed, "look")
+    states = data.observations[torch.randint(len(data), (JUDGED_STATES,), generator=generator)]
+    reference = controller_actions(trial.task.removeprefix("regen/"), states.numpy())
+    iterations = [agent.acting(iteration=k) for k in range(1, len(agent.critics) + 1)]
+    chosen = [one.act(states, make_generator(trial.seed, "judged")).numpy() for one in iterations]
+    return {
+        "behavior": mean_cosine(agent.behavior.sample(states, 1, generator)[:, 0].numpy(), reference),
+        "iterations": [mean_cosine(actions, reference) for actions in chosen],
+    }
+
+
+def mean_cosine(actions: Float[np.ndarray, "S A"], reference: Float[np.ndarray, "S A"]) -> float:
+    """Mean cosine of the angle between actions and others, leaving out pairs in which one is zero."""
+    lengths = np.linalg.norm(actions, axis=1) * np.linalg.norm(reference, axis=1)
+    return float(((actions * reference).sum(1)[lengths > 0] / lengths[lengths > 0]).mean())
+
+
+def scores_of_members(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> list[float] | None:
+    """After two iterations, the mean score with each member of the critic alone; None where there is only one."""
+    members = agent.config.critic.members
+    two = agent.acting(iteration=2)
+    scores = []
+    for index in range(members):
+        alone = two.acting()
+        alone.critics = [two.critic.member(index)]
+        scores.append(mean_score(alone, task, trial.episodes))
+    return scores if members > 1 else None
+
+
+def first_and_last_episode(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> dict[str, Any]:
+    """The same episode after one iteration and after all."""
+    first = agent.acting(iteration=1)
+    return {"first": record_episode(first, task, trial.seed), "last": record_episode(agent, task, trial.seed)}
+
+
+def last_episode(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> dict[str, Any]:
+    """An episode after all iterations."""
+    return {"last": record_episode(agent, task, trial.seed)}
+
+
+def arriving_episode(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> dict[str, Any]:
+    """The first of `PLAYED` episodes in which the ant arrives, and how many came `before` it; the first if none does."""
+    first = None
+    for number in range(PLAYED):
+        episode = {**record_episode(agent, task, trial.seed, number), "before": number}
+        first = first or episode
+        if episode["return"]:
+            return {"arriving": episode}
+    return {"arriving": first}
+
+
+def recorded_episodes(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> dict[str, Any]:
+    """Scores and lengths of the episodes of the data."""
+    scores = task.normalized_score(data.episode_returns.numpy())
+    return {"scores": rounded(scores, 2), "lengths": data.episode_lengths.tolist()}
+
+
+def first_critic_of_all_returns(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> dict[str, float]:
+    """The first iteration with a critic that learned from every return, those that a timeout cut among them.
+
+    Returns:
+        `score`, the mean score; `residual`, the root mean squared error of this critic over all returns; `known`, that of
+        the agent's own critic over the returns that it learned from; both in units of reward.
+    """
+    other, config = agent.acting(iteration=1), agent.config
+    own = other.critic
+    if config.unknown_share < 1:  # or else its own critic is the one of all returns
+        critic = QCritic(config.critic, config.seed, agent.device)
+        other.critics = [critic.fit(data, discounted_returns(data, config.discount))]
+    return {
+        "score": mean_score(other, task, trial.episodes),
+        "residual": residual(other.critic),
+        "known": residual(own),
+    }
+
+
+def residual(critic: QCritic) -> float:
+    """Root mean squared error of a critic's network over the last ten entries of its history, in units of reward."""
+    return float(np.sqrt(np.mean(critic.history[-10:])) * critic.scale)
+
+
+# ---- data on which code is tried -------------------------------------------------------------------------------------
+
+
+def untrained_policy(path: Path, observation_dim: int, action_dim: int) -> Path:
+    """Write a policy of random weights: one that has learned nothing, for data on which code is tried."""
+    generator = np.random.default_rng(0)
+    sizes = {
+        "fc0": (16, observation_dim),
+        "fc1": (16, 16),
+        "last_fc": (action_dim, 16),
+        "last_fc_log_std": (action_dim, 16),
+    }
+    weights = {f"{name}.weight": 0.1 * generator.standard_normal(shape, np.float32) for name, shape in sizes.items()}
+    biases = {f"{name}.bias": np.zeros(shape[0], np.float32) for name, shape in sizes.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **weights, **biases)
+    return path
+
+
+def stand_in_data(folder: Path, task: str, sizes: tuple[int, int], policies: int, steps: int) -> None:
+    """A small data set of `task` by untrained policies, where the task looks for its regenerated data in `folder`.
+
+    Args:
+        sizes: coordinates of an observation and of an action.
+        policies: how many the recipe of the task asks for.
+        steps: transitions.
+    """
+    # Only here: they need D4RL.
+    from sfbc_core.tasks.d4rl.regeneration.recipes import make_recipe
+    from sfbc_core.tasks.d4rl.regeneration.recording import record
+
+    policy = untrained_policy(folder / "untrained-{}-{}.npz".format(*sizes), *sizes)
+    record(make_recipe(task, steps=steps, policies=[policy] * policies), folder, progress=False)

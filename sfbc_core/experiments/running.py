@@ -1,0 +1,122 @@
+"""Suites run: the trials that are missing, what is measured of their agents, and the file that chapters read."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import Executor, as_completed
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sfbc_core.experiments.results import (
+    Results,
+    add_lines,
+    measurements_path,
+    read_lines,
+    save_measurements,
+)
+from sfbc_core.experiments.suites import suite_named
+from sfbc_core.experiments.trial import Trial, run_trial, trained_agent, with_one_thread
+from sfbc_core.files import load_json
+from sfbc_core.tasks import load_task
+
+
+def suite_command(name: str, profile: str) -> str:
+    """The command that runs a suite."""
+    return f"python -m sfbc_core.experiments run {name} --profile {profile}"
+
+
+def stored_results(name: str, profile: str, folder: str | os.PathLike) -> Results:
+    """What is stored of a suite in the folder of results, and what is missing."""
+    lines = read_lines(Path(folder) / f"{name}.jsonl")
+    return Results(suite_named(name).trials(profile), lines, folder, suite_command(name, profile))
+
+
+def suite_results(name: str, profile: str, folder: str | os.PathLike) -> Results:
+    """What a chapter shows of a suite: read from the folder of results; at the profile "smoke", made now, in seconds.
+
+    Raises:
+        FileNotFoundError: nothing is stored of it; the message names the command that makes it.
+    """
+    if profile == "smoke":
+        with tempfile.TemporaryDirectory() as scratch:
+            return run_suite(name, profile, Path(scratch) / "runs", Path(scratch) / "results")
+    results = stored_results(name, profile, folder)
+    if not results.trials:
+        raise FileNotFoundError(
+            f"no result of the suite {name!r} at the profile {profile!r} in {Path(folder).resolve()}: start the notebook in "
+            f"its own folder (papermill --cwd notebooks), or make the results: {suite_command(name, profile)}"
+        )
+    return results
+
+
+def run_suite(
+    name: str,
+    profile: str,
+    runs: str | os.PathLike,
+    folder: str | os.PathLike,
+    *,
+    trials: Sequence[Trial] | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+    **options: Any,
+) -> Results:
+    """Run the trials of a suite that are not stored yet, and store each as it is done.
+
+    Args:
+        name: of the suite.
+        profile: "smoke", "quick" or "full".
+        runs: where the trials train; a suite that was killed goes on from there.
+        folder: of the results: a line a trial in ``<name>.jsonl``, and measurements beside it.
+        trials: some of the suite's trials; all by default.
+        executor: runs trials side by side; one after the other, in this process, if not given.
+        progress: whether to show progress.
+        options: of :func:`~sfbc_core.experiments.trial.run_trial`: `device`, `data_folder`.
+    """
+    suite, folder = suite_named(name), Path(folder)
+    wanted = suite.trials(profile) if trials is None else trials
+    if profile == "smoke" and suite.stand_in_data is not None:
+        options["data_folder"] = Path(runs) / "data"
+        suite.stand_in_data(options["data_folder"])
+    path = folder / f"{name}.jsonl"
+    missing = Results(wanted, read_lines(path), folder, suite_command(name, profile)).missing
+    one = partial(_run_one, suite=name, runs=Path(runs), folder=folder, progress=progress, **options)
+
+    def store(done: int, trial: Trial, result: dict[str, Any]) -> None:
+        add_lines(path, [result])
+        if progress:
+            seconds = float(result["provenance"]["seconds"])
+            print(f"[{done}/{len(missing)}] {described(trial)} {seconds / 60:.1f} min", file=sys.stderr, flush=True)
+
+    if executor is None:
+        for done, trial in enumerate(missing, 1):
+            store(done, trial, one(trial))
+    else:
+        futures = {executor.submit(with_one_thread, one, trial): trial for trial in missing}
+        for done, future in enumerate(as_completed(futures), 1):
+            store(done, futures[future], future.result())
+    made_now = len(missing) > 0
+    return Results(wanted, read_lines(path), folder, suite_command(name, profile), made_now)
+
+
+def described(trial: Trial) -> str:
+    """A trial in a few words."""
+    return f"{trial.task}, {trial.label}, seed {trial.seed}"
+
+
+def _run_one(trial: Trial, suite: str, runs: Path, folder: Path, progress: bool, **options: Any) -> dict[str, Any]:
+    """A trial and what is measured of its agent; a measurement that is there is not made again."""
+    result = run_trial(trial, runs, progress=progress, **options)
+    path = measurements_path(folder, trial)
+    values = load_json(path) if path.exists() else {}
+    wanted = {name: of for name, of in suite_named(suite).measurements.items() if name not in values}
+    if wanted:
+        task, data = load_task(trial.task), trial.load_data(options.get("data_folder"))
+        agent = trained_agent(trial, runs, data, device=options.get("device", "cpu"))
+        for name, measure in wanted.items():
+            values[name] = measure(trial, agent, task, data)
+            save_measurements(path, values)
+    return result
