@@ -1,4 +1,4 @@
-"""The car's physics by hand, its data against its description, and its gymnasium manners."""
+"""The car's physics by hand, its data against its description, and gymnasium's rules."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_the_cache_is_used_and_a_damaged_file_is_made_anew():
         "the cache was not used"
     )
     path.write_bytes(b"damaged")
-    with pytest.warns(UserWarning, match="is damaged and is generated anew"):
+    with pytest.warns(UserWarning, match="is damaged and is generated again"):
         again = TASK.load_trajectories(transitions=800, seed=3)
     assert again.fingerprint() == first.fingerprint()
 

@@ -1,7 +1,8 @@
 """AntMaze: a four-legged robot has to find its way through a maze to a goal.
 
-Reward 1 and the end within 0.5 of the goal, which is drawn anew around one place of the maze for each episode; D4RL cuts an
-episode after 700 (umaze) or 1000 steps. The kind of data (play, diverse) makes no difference to the environment.
+Within 0.5 of the goal it earns a reward of 1 and the episode ends. The goal is drawn anew for each episode, always in the
+same part of the maze. D4RL's time limit is 700 steps (umaze) or 1000. The kind of data (play, diverse) makes no
+difference to the environment.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ def make_task(name: str) -> Task:
         planning_iterations=4 if "umaze" in name else 5,  # K of Appendix B.1
         evaluation_episodes=100,  # Appendix B.1
         trials=4,  # Appendix B.1
-        discount=0.99,  # the paper does not say
-        actions_averaged=1,  # Appendix B.1: more than one in locomotion only
-        # Appendix B.1: large mazes get an extra layer of 512. It does not say where; here it is the first.
+        discount=0.99,  # not given in the paper
+        actions_averaged=1,  # Appendix B.1: only locomotion averages more than one
+        # Appendix B.1: an extra layer of 512 for large mazes. It does not say where; here it comes first.
         critic_hidden=(512, 256, 256) if "large" in name else (256, 256),
     )
     return d4rl_task(name, config)

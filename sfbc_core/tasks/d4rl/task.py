@@ -1,4 +1,4 @@
-"""What the families share: a task of D4RL by its name."""
+"""What the families share: making one of D4RL's tasks from its name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def d4rl_task(name: str, config: TaskConfig) -> Task:
 
     Args:
         name: D4RL's name, such as "hopper-medium-v2".
-        config: the paper's hyper-parameters for it.
+        config: the paper's hyper-parameters for this task.
 
     Raises:
         ImportError: D4RL is not installed.
@@ -32,8 +32,9 @@ def d4rl_task(name: str, config: TaskConfig) -> Task:
 
 
 def load_trajectories(name: str, *, folder: str | os.PathLike | None = None, download: bool = True) -> Trajectories:
-    """The data set of the task `name`; arguments as of ``load_d4rl`` in ``sfbc_core.tasks.d4rl.datasets``."""
-    # Not at the top: it needs h5py and requests, which are as optional as D4RL, and `import_d4rl` is to say that first.
+    """The data set of the task `name`; the arguments are those of ``load_d4rl`` in ``sfbc_core.tasks.d4rl.datasets``."""
+    # Not at the top: it needs h5py and requests. Where D4RL is not installed they are missing too, and the message should
+    # be the one of `import_d4rl`.
     from sfbc_core.tasks.d4rl.datasets import load_d4rl
 
     return load_d4rl(name, folder=folder, download=download)

@@ -84,7 +84,7 @@ def test_a_file_that_is_no_hdf5_or_only_a_part_of_one_is_refused(tmp_path):
     part = write(tmp_path / "part.hdf5", columns())
     part.write_bytes(part.read_bytes()[:-2000])
     for path in (page, part):
-        with pytest.raises(ValueError, match=f"{path.name} is not a whole HDF5 file"):
+        with pytest.raises(ValueError, match=f"{path.name} is not a complete HDF5 file"):
             read_hdf5(path)
     with pytest.raises(FileNotFoundError):
         read_hdf5(tmp_path / "none.hdf5")
@@ -180,7 +180,7 @@ def test_a_missing_file_is_downloaded_once(served, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [(NAME, "not a whole HDF5 file"), ("kitchen-complete-v0", "expected a file of 556544 bytes")],
+    [(NAME, "not a complete HDF5 file"), ("kitchen-complete-v0", "expected a file of 556544 bytes")],
 )
 def test_a_page_instead_of_the_file_is_refused(served, tmp_path, name, message):
     (served / f"{name}-of-host.hdf5").write_text("<html>down for maintenance</html>")

@@ -113,7 +113,7 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match="expected groups episode_0"):
         read_minari(write(tmp_path / "empty.hdf5"))
     (tmp_path / "page.hdf5").write_text("<html>")
-    with pytest.raises(ValueError, match=r"page\.hdf5 is not a whole HDF5 file"):
+    with pytest.raises(ValueError, match=r"page\.hdf5 is not a complete HDF5 file"):
         read_minari(tmp_path / "page.hdf5")
     with pytest.raises(FileNotFoundError):
         read_minari(tmp_path / "none.hdf5")

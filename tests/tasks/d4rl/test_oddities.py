@@ -135,7 +135,7 @@ def test_rounding_of_next_observations_is_no_cut(write):
 
 
 def test_cuts_are_found_across_the_blocks_of_reading(write, monkeypatch):
-    monkeypatch.setattr("sfbc_core.tasks.d4rl.datasets.ROWS", 3)
+    monkeypatch.setattr("sfbc_core.tasks.d4rl.datasets.BLOCK_ROWS", 3)
     observations = walk(10)
     path = write(observations, next_observations=following(observations, 2, 3, 5), terminals=flags(10, 9))
     assert read_hdf5(path, rules_for("hopper-medium-v2")).timeouts.tolist() == flags(10, 2, 3, 5).tolist()
