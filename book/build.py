@@ -3,9 +3,9 @@
     python book/build.py --profile quick --jobs 2      # all of it
     python book/build.py --only 03 --no-html           # one chapter, no pages
 
-Each chapter is run by papermill in a process of its own and lands in `_build/stage/`; one in which nothing has changed
-is not run again, so an interrupted build continues where it stopped. The staged book is then turned into HTML with
-every warning an error. `_build/html` always holds the last build that succeeded.
+Papermill runs each chapter in a process of its own and puts it into `_build/stage/`. Chapters in which nothing has changed
+are not run again, so an interrupted build goes on where it stopped. The staged book is then turned into HTML, where every
+warning is an error. `_build/html` always holds the last build that succeeded.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 
 class BookError(Exception):
-    """The book cannot be built; the message is meant for the author and needs no traceback."""
+    """The book cannot be built; the message is for the author and needs no traceback."""
 
 
 # ---- chapters -------------------------------------------------------------------------------------------------------
 
 
 def find_chapters(root: Path, stage: Path, profile: str) -> list[Chapter]:
-    """The notebooks of the table of contents, each checked before anything is run.
+    """The notebooks in the table of contents. All of them are checked before any is run.
 
     Raises:
         BookError: an unknown profile, a page that does not exist, or a notebook without a `profile` parameter.
@@ -59,7 +59,7 @@ def find_chapters(root: Path, stage: Path, profile: str) -> list[Chapter]:
 
 
 def check_parameters(notebook: Path) -> None:
-    """Refuse a notebook whose `profile` papermill could not set: papermill itself would only warn and go on."""
+    """Refuse a notebook in which papermill cannot set `profile`; papermill itself would only warn and go on."""
     cells = nbformat.read(notebook, as_version=4).cells
     if not any("parameters" in cell.metadata.get("tags", []) for cell in cells):
         raise BookError(f"{notebook.name}: no cell has the tag 'parameters'")
@@ -72,10 +72,10 @@ def check_parameters(notebook: Path) -> None:
 
 
 def execute_all(chapters: list[Chapter], jobs: int, cell_timeout: int, earlier: dict[str, float]) -> list[Result]:
-    """Run what has changed, `jobs` chapters at a time, and report each as it ends.
+    """Run the chapters that have changed, `jobs` at a time, and report each one when it ends.
 
-    The longest starts first, so that no core idles while the last one runs: by the `earlier` seconds where there are
-    some, else from the last chapter to the first, since the later ones do more.
+    The longest starts first, so that no core is idle while the last one runs. `earlier` has the seconds of earlier builds;
+    chapters without any start first, the last one before the others, because later chapters compute more.
     """
     results = [result for chapter in chapters if (result := staged_result(chapter))]
     done = {result.name for result in results}
@@ -96,19 +96,19 @@ def execute_all(chapters: list[Chapter], jobs: int, cell_timeout: int, earlier: 
 
 
 def read_timings(path: Path, profile: str) -> dict[str, float]:
-    """Seconds per chapter of earlier builds with this profile."""
+    """The seconds that each chapter took in earlier builds with this profile."""
     return json.loads(path.read_text(encoding="utf-8")).get(profile, {}) if path.exists() else {}
 
 
 def write_timings(path: Path, profile: str, results: list[Result]) -> None:
-    """Add the seconds of the chapters that ended well to the file of timings."""
+    """Add the seconds of the chapters that succeeded to the file of timings."""
     timings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     timings.setdefault(profile, {}).update({result.name: result.seconds for result in results if not result.error})
     replace_text(path, json.dumps(timings, indent=2, sort_keys=True) + "\n")
 
 
 def report(results: list[Result]) -> None:
-    """Print the table of seconds, and after it every failure in full."""
+    """Print a table of seconds, and below it every failure in full."""
     print(f"\n{'chapter':44}{'seconds':>9}")
     for result in results:
         note = "FAILED" if result.error else "unchanged" if result.reused else ""
@@ -119,7 +119,7 @@ def report(results: list[Result]) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name and rename it, so that nobody reads half of it."""
+    """Write a file under a temporary name and rename it, so that nobody can read half of it."""
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.parent.mkdir(parents=True, exist_ok=True)
     temporary.write_text(text, encoding="utf-8")
@@ -130,7 +130,7 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def stage_pages(root: Path, stage: Path) -> None:
-    """Put the configuration, with execution off, and the prose beside the executed chapters."""
+    """Put the text pages and the configuration, with execution turned off, beside the executed chapters."""
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     config["execute"]["execute_notebooks"] = "off"
     replace_text(stage / "_config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))

@@ -2,8 +2,8 @@
 
     python book/check_html.py _build/html
 
-Every page of the table of contents is there; links and anchors inside the book lead somewhere; every picture has alt
-text; nothing is loaded from another server. Each problem is listed with its page; the exit status is 1 if there is one.
+Every page in the table of contents exists, links and anchors inside the book lead somewhere, every picture has alt text, and
+nothing is loaded from another server. Problems are listed with their pages; if there are any, the exit status is 1.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Page(HTMLParser):
     links: list[str] = field(default_factory=list)
     assets: list[str] = field(default_factory=list)
     images_without_alt: list[str] = field(default_factory=list)
-    _code: str = ""  # the element whose text is a style or a script, if we are inside one
+    _code: str = ""  # "style" or "script" while the parser is inside one
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ def is_external(address: str) -> bool:
 
 
 def check_target(path: Path, page: Page, address: str, pages: dict[Path, Page]) -> str:
-    """What is wrong with an address inside the book: an empty string if nothing is."""
+    """What is wrong with an address inside the book; empty if nothing is."""
     parts = urlsplit(address)
     if parts.scheme or is_external(address):  # another server, mailto:, data:, javascript:
         return ""
@@ -161,7 +161,7 @@ def check_styles(html: Path) -> list[Problem]:
 
 
 def toc_pages(toc: Path) -> list[str]:
-    """Every page that `_toc.yml` names."""
+    """Every page that is listed in `_toc.yml`."""
 
     def walk(node: object) -> list[str]:
         if isinstance(node, dict):

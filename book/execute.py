@@ -1,4 +1,4 @@
-"""Run one chapter, or find that it need not be run.
+"""Run one chapter, or find that nothing has changed since the last run.
 
 An executed chapter carries a fingerprint of all that went into it: the notebook, the profile, this file, and what the
 chapter's code uses of the project (`dependencies.py`). As long as the fingerprint is the same, the executed copy is used
@@ -21,13 +21,13 @@ from dependencies import chapter_dependencies
 
 @dataclass(frozen=True)
 class Chapter:
-    """One notebook of the table of contents, and how this build runs it."""
+    """One notebook from the table of contents, and how this build runs it."""
 
     name: str  # as in _toc.yml: "notebooks/03_few_step_sampling"
     source: Path  # the notebook, without outputs
     staged: Path  # where the executed copy goes
     profile: str
-    fingerprint: str  # of everything that decides what the chapter shows
+    fingerprint: str  # of everything that the chapter's outputs depend on
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Result:
 
 
 def fingerprint(notebook: Path, profile: str, root: Path) -> str:
-    """A digest of everything that decides what an executed chapter of the project in the folder `root` shows."""
+    """A digest of everything that a chapter's outputs depend on; `root` is the folder of the project."""
     used = chapter_dependencies(notebook, root)
     digest = hashlib.sha256(profile.encode())
     for path in (notebook, Path(__file__)):
@@ -56,14 +56,14 @@ def staged_result(chapter: Chapter) -> Result | None:
     """The result of an earlier build, if the chapter was executed then and nothing has changed since."""
     try:
         record = nbformat.read(chapter.staged, as_version=4).metadata["sfbc_build"]
-    except (OSError, KeyError, ValueError):  # not there, not ours, or not a notebook: run it
+    except (OSError, KeyError, ValueError):  # missing, made by something else, or not a notebook: run it
         return None
     unchanged = record["fingerprint"] == chapter.fingerprint
     return Result(chapter.name, record["seconds"], reused=True) if unchanged else None
 
 
 def execute(chapter: Chapter, cell_timeout: int) -> Result:
-    """Run one chapter and put the executed copy in its place, whole or not at all."""
+    """Run one chapter; only if all of it succeeds, the executed copy replaces the last one."""
     partial = chapter.staged.with_suffix(".partial.ipynb")
     partial.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
@@ -76,9 +76,9 @@ def execute(chapter: Chapter, cell_timeout: int) -> Result:
             cwd=str(chapter.source.parent),
             progress_bar=False,
             execution_timeout=cell_timeout,
-            extra_arguments=["--log-level=CRITICAL"],  # the kernel warns of local TCP on each start
+            extra_arguments=["--log-level=CRITICAL"],  # the kernel warns about local TCP at each start
         )
-    except Exception as error:  # a failed cell, a dead kernel, a timeout: all are reported alike, with the chapter
+    except Exception as error:  # a failed cell, a dead kernel, a timeout: all are reported in the same way
         return Result(chapter.name, time.perf_counter() - start, describe(error))
     seconds = round(time.perf_counter() - start, 1)
     notebook = tidy(nbformat.read(partial, as_version=4))
@@ -89,7 +89,7 @@ def execute(chapter: Chapter, cell_timeout: int) -> Result:
 
 
 def describe(error: Exception) -> str:
-    """The failed cell, its code and the traceback, without the terminal colours."""
+    """The failed cell, its code and the traceback, without terminal colors."""
     if isinstance(error, papermill.PapermillExecutionError):
         code = "\n".join(f"    {line}" for line in error.source.splitlines())
         text = "\n".join(error.traceback) or f"{error.ename}: {error.evalue}"
@@ -100,13 +100,13 @@ def describe(error: Exception) -> str:
 
 
 def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Fold the cell with the injected profile, and drop what differs from run to run or that the page does not use."""
+    """Fold the cell with the injected profile; drop what differs from run to run and what the page does not use."""
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if "injected-parameters" in tags and "hide-cell" not in tags:
             tags.append("hide-cell")
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
-    for key in ("papermill", "widgets"):  # paths and times; widget state, in whose place the page shows HTML
+    for key in ("papermill", "widgets"):  # paths and times; the state of widgets, for which the page has HTML
         notebook.metadata.pop(key, None)
     return notebook

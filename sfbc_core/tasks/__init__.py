@@ -1,10 +1,10 @@
-"""Environments and data sets, by name. Importing it registers the package's own environments with gymnasium."""
+"""Environments and data sets by name. Importing this package registers its own environments with gymnasium."""
 
 import gymnasium
 
 from sfbc_core.tasks.registry import Task, load_task, task_names
 
-# By name, so that a family's module is imported only when its environment is made.
+# As strings, so that a family's module is imported only when its environment is made.
 gymnasium.register(
     "sfbc/BidirectionalCar-v0",
     entry_point="sfbc_core.tasks.bidirectional_car:BidirectionalCarEnv",

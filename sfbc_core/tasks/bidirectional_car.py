@@ -1,4 +1,4 @@
-"""Bidirectional-Car (Sections 3.1 and 6.2): a car between two equally good ends, and its heterogeneous data."""
+"""Bidirectional-Car (Sections 3.1 and 6.2): a car between two equally good ends, and its mixed data."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sfbc_core.tasks.cache import cached_trajectories
 from sfbc_core.tasks.registry import Task
 from sfbc_core.trajectories import Trajectories
 
-END = 10.0  # |x| beyond which an end is reached
+END = 10.0  # beyond this |x| the car has reached an end
 TOP_SPEED = 5.0
-STEPS = 100  # rated time
+STEPS = 100  # time limit of an episode
 ENV_ID = "sfbc/BidirectionalCar-v0"
 
 
@@ -26,10 +26,10 @@ def advance(position: Any, speed: Any, throttle: Any) -> tuple[Any, Any]:
 
 
 class BidirectionalCarEnv(gymnasium.Env):
-    """State (position x, speed v); action a throttle in [-1, 1]: its sign is the direction, its size speeds the car up.
+    """State (position x, speed v); the action is a throttle in [-1, 1]: its sign is the direction.
 
-    It starts at x ~ U(-1, 1) with v = 0; reward 1 and the end once |x| > 10. The limit of 100 steps is gymnasium's
-    TimeLimit, so that a late car is truncated and not terminated.
+    The car starts at x ~ U(-1, 1) with v = 0. Once |x| > 10 it earns a reward of 1 and the episode ends. The limit of 100
+    steps is gymnasium's TimeLimit, so a car that is too slow is truncated and not terminated.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 30}
@@ -38,13 +38,13 @@ class BidirectionalCarEnv(gymnasium.Env):
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
         self.render_mode = render_mode
-        # A car that is past its end has moved by up to a v / 10 = 0.5 beyond it.
+        # The last step takes the car up to a v / 10 = 0.5 past an end.
         reach = np.array([END + 0.5, TOP_SPEED], dtype=np.float32)
         self.observation_space = spaces.Box(np.array([-reach[0], 0.0], dtype=np.float32), reach)
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
-        """Start anew; ``options={"position": x, "speed": v}`` sets the state instead of drawing it."""
+        """Start an episode; ``options={"position": x, "speed": v}`` sets its first state, which is drawn otherwise."""
         super().reset(seed=seed)
         options = options or {}
         self.position = float(options.get("position", self.np_random.uniform(-1, 1)))
@@ -53,7 +53,7 @@ class BidirectionalCarEnv(gymnasium.Env):
         return self._observation(), {}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
-        """Apply a throttle; values outside [-1, 1] are refused."""
+        """Apply a throttle; one outside [-1, 1] is an error."""
         throttle = float(np.asarray(action).item())
         if not -1 <= throttle <= 1:
             raise ValueError(f"the throttle must lie in [-1, 1], got {throttle}")
@@ -74,7 +74,7 @@ class BidirectionalCarEnv(gymnasium.Env):
         from matplotlib.figure import Figure
         from matplotlib.patches import FancyBboxPatch
 
-        figure = Figure(figsize=(4.8, 1.2), dpi=100, layout="none")  # whatever the user's default is
+        figure = Figure(figsize=(4.8, 1.2), dpi=100, layout="none")  # "none": whatever the user's own settings say
         canvas = FigureCanvasAgg(figure)
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(-12, 12), ylim=(-1.5, 4.5))
@@ -95,17 +95,17 @@ class BidirectionalCarEnv(gymnasium.Env):
 
 
 def generate(transitions: int = 1_000_000, seed: int = 0) -> Trajectories:
-    """The heterogeneous data set: four equal parts from four ways to drive.
+    """The heterogeneous data set: four equal parts, from four ways of driving.
 
-    1. full speed: throttle ±(0.95 ± 0.05 uniform) held for the episode, starts within ±5;
-    2. uniform random throttle, starts within ±1;
-    3. persistent: the sign is kept with probability 0.9, the size is U(0.7, 1), starts within ±2.5;
-    4. a random walk of the throttle with steps of deviation 0.5, clipped to ±1, starts within ±9.
+    1. full speed: a throttle of ±U(0.9, 1), held for the whole episode; starts within ±5;
+    2. random: a uniform throttle at every step; starts within ±1;
+    3. persistent: the sign is kept with probability 0.9, the size is U(0.7, 1); starts within ±2.5;
+    4. random walk: the throttle changes by steps of standard deviation 0.5, clipped to ±1; starts within ±9.
 
-    All cars start at speed 0. A part's last episode is cut by a timeout where the part is full.
+    All cars start at speed 0. The last episode of a part is cut off by a timeout when the part is full.
 
     Raises:
-        ValueError: a number of transitions that is not a positive multiple of 4.
+        ValueError: `transitions` is not a positive multiple of 4.
     """
     if transitions < 4 or transitions % 4:
         raise ValueError(f"expected a positive multiple of 4 transitions, got {transitions}")
@@ -120,7 +120,7 @@ def generate(transitions: int = 1_000_000, seed: int = 0) -> Trajectories:
 
 
 def single_side(trajectories: Trajectories) -> Trajectories:
-    """The Single-Side data: all episodes but those that end at the left endpoint."""
+    """The Single-Side data: all episodes except those that reach the left end."""
     ends = trajectories.episode_ends
     states, throttle = trajectories.observations[ends], trajectories.actions[ends, 0]
     final_position = states[:, 0] + throttle * states[:, 1] / 10
@@ -128,10 +128,10 @@ def single_side(trajectories: Trajectories) -> Trajectories:
 
 
 def _drive(policy, start: float, transitions: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Whole episodes of one policy, many cars at a time, until there are enough transitions."""
+    """Episodes of one policy, many cars at a time, until there are enough transitions."""
     columns: list[tuple[np.ndarray, ...]] = []
     while (collected := sum(len(column[2]) for column in columns)) < transitions:
-        # The fewest cars that could do, at 100 steps each; further rounds make up for those that arrive early.
+        # As many cars as are needed if each drives 100 steps; another round makes up for those that arrive early.
         cars = -(-(transitions - collected) // STEPS)
         throttle = policy(cars, rng)  # (cars, STEPS)
         columns.append(_simulate(rng.uniform(-start, start, cars), throttle))
@@ -143,9 +143,9 @@ def _drive(policy, start: float, transitions: int, rng: np.random.Generator) -> 
 
 
 def _simulate(position: np.ndarray, throttle: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Drive all cars for 100 steps and keep each up to its end, one episode after the other."""
+    """Drive all cars for 100 steps and keep each car's steps until it arrives, one episode after the other."""
     cars = len(position)
-    throttle = throttle.astype(np.float32)  # what is recorded is what was driven
+    throttle = throttle.astype(np.float32)  # drive with what is recorded, in single precision
     speed = np.zeros(cars)
     states = np.empty((cars, STEPS, 2), dtype=np.float32)
     reached = np.zeros((cars, STEPS), dtype=bool)
@@ -153,8 +153,8 @@ def _simulate(position: np.ndarray, throttle: np.ndarray) -> tuple[np.ndarray, .
         states[:, step] = np.stack([position, speed], axis=1)
         position, speed = advance(position, speed, throttle[:, step].astype(np.float64))
         reached[:, step] = np.abs(position) > END
-    before = np.cumsum(reached, axis=1) - reached  # how often an end was reached before this step
-    kept = before == 0
+    earlier = np.cumsum(reached, axis=1) - reached  # how many steps before this one were past an end
+    kept = earlier == 0
     terminals = reached & kept
     timeouts = np.zeros_like(kept)
     timeouts[:, -1] = ~reached.any(axis=1)
@@ -178,7 +178,7 @@ def _uniform(cars: int, rng: np.random.Generator) -> np.ndarray:
 
 def _persistent(cars: int, rng: np.random.Generator) -> np.ndarray:
     turns = rng.random((cars, STEPS)) < 0.1
-    turns[:, 0] = rng.random(cars) < 0.5  # the first direction is even
+    turns[:, 0] = rng.random(cars) < 0.5  # half of the cars start to the left
     return np.where(np.cumsum(turns, axis=1) % 2, -1.0, 1.0) * rng.uniform(0.7, 1, (cars, STEPS))
 
 
@@ -195,7 +195,7 @@ def make_task(name: str) -> Task:
     only_one_side = name == "bidirectional-car-single-side"
 
     def load_trajectories(transitions: int = 1_000_000, seed: int = 0) -> Trajectories:
-        """Generate the data set, or read it from the cache; `transitions` counts before episodes are dropped."""
+        """Generate the data set, or read it from the cache; `transitions` is its size before episodes are dropped."""
         recipe = f"bidirectional-car-{transitions}-{seed}"
         trajectories = cached_trajectories(recipe, partial(generate, transitions, seed))
         return single_side(trajectories) if only_one_side else trajectories

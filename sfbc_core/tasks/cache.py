@@ -1,4 +1,4 @@
-"""Generated data sets, kept on disk by the name of their recipe."""
+"""Generated data sets, kept on disk under the name of their recipe."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ def cache_dir() -> Path:
 
 
 def cached_trajectories(recipe: str, generate: Callable[[], Trajectories]) -> Trajectories:
-    """The data of `recipe` from the cache, or generated and, where the folder can be written, put there.
+    """The data set `recipe`: read from the cache, or else generated and cached if the folder can be written to.
 
     `recipe` names the data, its size and its seed. The file's name also carries a digest of the source file of `generate`,
-    so that data of an older recipe is never taken for the new one's. A damaged file is made anew, with a warning.
+    so data from an older version of the code is never mistaken for the current one's. A damaged file is generated again,
+    with a warning.
     """
     path = cache_dir() / f"{recipe}-{source_digest(generate)}.safetensors"
     if path.exists():
         try:
             return Trajectories(**load_tensors(path))
         except (ValueError, TypeError) as error:
-            warnings.warn(f"the cached data set {path} is damaged and is generated anew: {error}", stacklevel=2)
+            warnings.warn(f"the cached data set {path} is damaged and is generated again: {error}", stacklevel=2)
     trajectories = generate()
     try:
         save_tensors(path, trajectories.tensors())
-    except OSError as error:  # a read-only home should not keep anyone from the data
-        warnings.warn(f"the data set is not cached, {path.parent} cannot be written: {error}", stacklevel=2)
+    except OSError as error:  # a read-only home directory is no reason to go without the data
+        warnings.warn(f"the data set is not cached because {path.parent} cannot be written to: {error}", stacklevel=2)
     return trajectories
 
 
 def source_digest(*functions: Callable) -> str:
-    """The first 8 digits of the sha256 of the files in which functions or classes are defined."""
+    """The first 8 digits of a sha256 over the source files of the given functions or classes."""
     digest = hashlib.sha256()
     for function in functions:
         function = function.func if isinstance(function, partial) else function

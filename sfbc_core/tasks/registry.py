@@ -11,9 +11,9 @@ import gymnasium
 
 from sfbc_core.trajectories import Trajectories
 
-REGENERATED = "regen/"  # begins the names of D4RL's tasks with data that was made again by D4RL's recipes
+REGENERATED = "regen/"  # prefix of D4RL's tasks whose data was generated anew with D4RL's recipes
 
-# Where each family is implemented. A family's module is imported, with whatever it needs, only when it is asked for.
+# The module of each family. It is imported, with everything that it needs, only when one of its tasks is loaded.
 FAMILIES: dict[str, str] = {
     "bidirectional-car": "sfbc_core.tasks.bidirectional_car",
     "bidirectional-car-single-side": "sfbc_core.tasks.bidirectional_car",
@@ -31,14 +31,14 @@ FAMILIES: dict[str, str] = {
     **{f"maze2d-{maze}-v1": "sfbc_core.tasks.d4rl.maze2d" for maze in ("umaze", "medium", "large")},
     **{f"kitchen-{data}-v0": "sfbc_core.tasks.d4rl.kitchen" for data in ("complete", "partial", "mixed")},
 }
-# D4RL's environments with data made again: under names that nobody can take for D4RL's.
+# D4RL's environments with regenerated data, under names that nobody can mistake for D4RL's.
 FAMILIES |= {
     f"{REGENERATED}{name}": "sfbc_core.tasks.d4rl.regeneration.task"
     for name in (
         *(name for name in FAMILIES if name.startswith(("maze2d-", "antmaze-"))),
         *(
-            f"{r}-{data}-v2"
-            for r in ("hopper", "halfcheetah", "walker2d")
+            f"{robot}-{data}-v2"
+            for robot in ("hopper", "halfcheetah", "walker2d")
             for data in ("medium", "expert", "medium-expert")
         ),
     )
@@ -67,15 +67,15 @@ class Task:
 
 
 def task_names() -> list[str]:
-    """All names that :func:`load_task` knows."""
+    """The names of all tasks that :func:`load_task` can load."""
     return sorted(FAMILIES)
 
 
 def load_task(name: str) -> Task:
-    """The task of that name.
+    """The task with the given name.
 
     Raises:
-        ValueError: no such task; the message lists those there are.
+        ValueError: there is no such task; the message lists all that there are.
         ImportError: a package that the task needs is missing; the message says how to install it.
     """
     if name not in FAMILIES:

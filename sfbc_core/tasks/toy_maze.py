@@ -1,4 +1,4 @@
-"""ToyMaze: a point in a bent corridor, and data of short walks that must be stitched together. Not a task of the paper."""
+"""ToyMaze: a point in a bent corridor, with data of short walks that must be stitched together. Not a task of the paper."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sfbc_core.tasks.cache import cached_trajectories
 from sfbc_core.tasks.registry import Task
 from sfbc_core.trajectories import Trajectories
 
-# Seen from above, y pointing up: "#" is a wall, "S" the cell where episodes start, "G" the goal.
+# A map with y pointing up: "#" is a wall, "S" the cell where episodes start, "G" the goal.
 LAYOUT = (
     "S....",
     "####.",
@@ -23,20 +23,20 @@ LAYOUT = (
     "####.",
     "G....",
 )
-STEP = 0.25  # longest displacement a coordinate makes in a step; a cell has side 1
-# What a stopped point keeps from a wall. A power of two, so that `edge - MARGIN` is a float32 and the point is never rounded
-# into the wall.
+STEP = 0.25  # the farthest that a step can move a coordinate; cells are 1 wide
+# How far from a wall the point stops. A power of two, so that `edge - MARGIN` is exact in float32 and rounding never puts
+# the point into the wall.
 MARGIN = 2.0**-20
-WALK = (15, 30)  # shortest and longest walk of the data; from start to goal it is at least 36 steps
+WALK = (15, 30)  # steps of the shortest and longest walk in the data; from start to goal takes at least 36
 ENV_ID = "sfbc/ToyMaze-v0"
 
-# _MAP[x, y] is the sign of a cell; _WALLS has a rim of walls around it, so cell (x, y) is _WALLS[x + 1, y + 1].
+# _MAP[x, y] is a cell's character. _WALLS has an extra rim of walls, so cell (x, y) is _WALLS[x + 1, y + 1].
 _MAP = np.array([list(row) for row in LAYOUT[::-1]]).T
 _WALLS = np.pad(_MAP == "#", 1, constant_values=True)
 SIZE = _MAP.shape  # (width, height)
 START, GOAL = (tuple(int(i) for i in np.argwhere(_MAP == sign)[0]) for sign in "SG")
 FREE_CELLS: Int[np.ndarray, "C 2"] = np.argwhere(_MAP != "#")
-# Where walks head for: cells at which a corridor ends or turns, so that a walk through the middle of one goes straight on.
+# Where walks head for: the cells in which a corridor ends or turns, so that no walk turns back halfway along one.
 _OPEN = ~_WALLS
 _STRAIGHT = (_OPEN[:-2, 1:-1] & _OPEN[2:, 1:-1]) | (_OPEN[1:-1, :-2] & _OPEN[1:-1, 2:])
 WAYPOINTS: Int[np.ndarray, "W 2"] = np.argwhere((_MAP != "#") & ~_STRAIGHT)
@@ -54,10 +54,10 @@ def in_goal(positions: Float[np.ndarray, "N 2"]) -> Bool[np.ndarray, " N"]:
 
 
 def advance(positions: Float[np.ndarray, "N 2"], actions: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, "N 2"]:
-    """One step of many points: along STEP · action up to a wall, then along the wall.
+    """Move many points by one step: by STEP · action until they meet a wall, then along the wall.
 
-    A step is shorter than a cell, so each coordinate reaches at most one edge of its cell. The coordinate that reaches its
-    edge first is moved first: then the cell in which the other one meets its edge is known, and the result is exact.
+    A step is shorter than a cell, so each coordinate crosses at most one edge of its cell. The coordinate that reaches its
+    edge first is moved first. By then it is known in which cell the other one meets its edge, and the result is exact.
     """
     positions = np.asarray(positions, dtype=np.float32)
     displacement = STEP * np.asarray(actions, dtype=np.float64)
@@ -68,59 +68,60 @@ def advance(positions: Float[np.ndarray, "N 2"], actions: Float[np.ndarray, "N 2
     first = (to_edge[:, 1] * speed[:, 0] < to_edge[:, 0] * speed[:, 1]).astype(int)
     rows = np.arange(len(positions))
     for axis in (first, 1 - first):
-        side = np.eye(2, dtype=int)[axis]  # (N, 2), one cell along the axis
-        here = cell[rows, axis]
-        low = np.where(_WALLS[tuple((cell - side + 1).T)], here + MARGIN, -np.inf)
-        high = np.where(_WALLS[tuple((cell + side + 1).T)], here + 1 - MARGIN, np.inf)
+        one_cell = np.eye(2, dtype=int)[axis]  # (N, 2), along the axis
+        edge = cell[rows, axis]  # the lower one of the cell
+        low = np.where(_WALLS[tuple((cell - one_cell + 1).T)], edge + MARGIN, -np.inf)
+        high = np.where(_WALLS[tuple((cell + one_cell + 1).T)], edge + 1 - MARGIN, np.inf)
         target[rows, axis] = np.clip(target[rows, axis], low, high)
         cell[rows, axis] = np.floor(target[rows, axis])
     return target
 
 
 @cache
-def _cells_away() -> Int[np.ndarray, "X Y X Y"]:
+def _distances() -> Int[np.ndarray, "X Y X Y"]:
     """How many cells apart two cells are along the corridors, by breadth-first search from each; -1 for walls."""
-    away = np.full((*SIZE, *SIZE), -1)
+    distances = np.full((*SIZE, *SIZE), -1)
     for origin in map(tuple, FREE_CELLS):
-        away[(*origin, *origin)] = 0
+        distances[(*origin, *origin)] = 0
         queue = deque([origin])
         while queue:
             x, y = queue.popleft()
-            for near in ((x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1)):
-                if not _WALLS[near[0] + 1, near[1] + 1] and away[(*origin, *near)] < 0:
-                    away[(*origin, *near)] = away[(*origin, x, y)] + 1
-                    queue.append(near)
-    return away
+            for neighbor in ((x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1)):
+                if not _WALLS[neighbor[0] + 1, neighbor[1] + 1] and distances[(*origin, *neighbor)] < 0:
+                    distances[(*origin, *neighbor)] = distances[(*origin, x, y)] + 1
+                    queue.append(neighbor)
+    return distances
 
 
 @cache
 def _next_cells() -> Int[np.ndarray, "X Y X Y 2"]:
-    """next_cells[target][cell]: the neighbour of `cell` that is nearer to `target`; the cell itself at the target."""
-    away = _cells_away()
+    """next_cells[target][cell]: the neighbor of `cell` on the way to `target`; at the target, the cell itself."""
+    distances = _distances()
     result = np.zeros((*SIZE, *SIZE, 2), dtype=int)
     for target in map(tuple, FREE_CELLS):
         for cell in map(tuple, FREE_CELLS):
-            near = [c for c in map(tuple, FREE_CELLS) if away[(*cell, *c)] <= 1]
-            result[(*target, *cell)] = min(near, key=lambda c: away[(*target, *c)])
+            neighbors = [other for other in map(tuple, FREE_CELLS) if distances[(*cell, *other)] <= 1]
+            result[(*target, *cell)] = min(neighbors, key=lambda neighbor: distances[(*target, *neighbor)])
     return result
 
 
 def way_to_goal(positions: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, " N"]:
-    """Length of the way to the goal's centre, in cells, through the centres of the cells between; 0 in the goal cell.
+    """How far it is to the center of the goal, in cells, through the centers of the cells on the way; 0 in the goal cell.
 
-    Each straight piece counts by its longer coordinate, so a length / STEP is a number of steps.
+    Only the longer coordinate of each straight piece counts, so the distance divided by STEP is a number of steps.
     """
     cell = np.floor(positions).astype(int)
-    near = _next_cells()[(*GOAL, *cell.T)]
-    piece = np.abs(near + 0.5 - positions).max(1)
-    return np.where(in_goal(positions), 0.0, piece + _cells_away()[(*GOAL, *near.T)])
+    next_cell = _next_cells()[(*GOAL, *cell.T)]
+    to_next = np.abs(next_cell + 0.5 - positions).max(1)
+    return np.where(in_goal(positions), 0.0, to_next + _distances()[(*GOAL, *next_cell.T)])
 
 
 class ToyMazeEnv(gymnasium.Env):
-    """State (x, y); action a displacement in [-1, 1]², in units of a quarter of a cell. The point slides along walls.
+    """State (x, y); the action is a displacement in [-1, 1]², where 1 is a quarter of a cell. The point slides along walls.
 
-    It starts anywhere in the start cell, at the far end of the corridor; reward 1 and the end once the goal cell is entered.
-    The limit of 100 steps is gymnasium's TimeLimit, so that a late point is truncated and not terminated.
+    It starts anywhere in the start cell, at the far end of the corridor. In the goal cell it earns a reward of 1 and the
+    episode ends. The limit of 100 steps is gymnasium's TimeLimit, so a point that is too slow is truncated and not
+    terminated.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 30}
@@ -133,10 +134,10 @@ class ToyMazeEnv(gymnasium.Env):
         self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
-        """Start anew; ``options={"position": (x, y)}`` sets the state instead of drawing it.
+        """Start an episode; ``options={"position": (x, y)}`` sets its first state, which is drawn otherwise.
 
         Raises:
-            ValueError: a position in a wall or in the goal.
+            ValueError: the position is in a wall or in the goal.
         """
         super().reset(seed=seed)
         start = (options or {}).get("position", np.array(START) + self.np_random.uniform(MARGIN, 1 - MARGIN, 2))
@@ -146,7 +147,7 @@ class ToyMazeEnv(gymnasium.Env):
         return self.position.copy(), {}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
-        """Apply a displacement; values outside [-1, 1] are refused."""
+        """Apply a displacement; one outside [-1, 1] is an error."""
         action = np.asarray(action, dtype=np.float32)
         if action.shape != (2,) or not (np.abs(action) <= 1).all():
             raise ValueError(f"the action must be two numbers in [-1, 1], got {action}")
@@ -183,20 +184,21 @@ def draw_maze(axes: Any) -> None:
 
 
 def generate(transitions: int = 20_000, seed: int = 0) -> Trajectories:
-    """Undirected walks: each starts anywhere in the maze and heads, with noise, for one random bend or end after another.
+    """Aimless walks: each starts anywhere in the maze and heads, with noise, for one random bend or end after another.
 
-    A walk has a speed of its own, U(0.7, 1), and is cut by a timeout after 15 to 30 steps unless it comes upon the goal,
+    Each walk has its own speed, U(0.7, 1). A timeout cuts it off after 15 to 30 steps, unless it happens to reach the goal,
     which is a terminal. None is long enough to lead from the start cell to the goal: the way has to be pieced together.
 
     Raises:
-        ValueError: fewer than one transition.
+        ValueError: `transitions` is less than 1.
     """
     if transitions < 1:
         raise ValueError(f"expected at least 1 transition, got {transitions}")
     rng = np.random.default_rng(seed)
     columns: list[tuple[np.ndarray, ...]] = []
     while (missing := transitions - sum(len(column[2]) for column in columns)) > 0:
-        # As many walks as could be needed, so that one round is nearly always enough: only the goal makes a walk shorter.
+        # Enough even if every walk had the least number of steps. Only reaching the goal makes one shorter still, so
+        # there is hardly ever a second round.
         columns.append(_walk(-(-missing // WALK[0]), rng))
     observations, actions, rewards, terminals, timeouts = (
         np.concatenate(parts)[:transitions] for parts in zip(*columns, strict=True)
@@ -206,7 +208,7 @@ def generate(transitions: int = 20_000, seed: int = 0) -> Trajectories:
 
 
 def _walk(walks: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Many walks side by side; each is kept up to its end, one episode after the other."""
+    """Many walks side by side; each one's steps are kept until it ends, one episode after the other."""
     not_goal = FREE_CELLS[(FREE_CELLS != GOAL).any(1)]
     positions = rng.choice(not_goal, walks) + rng.uniform(MARGIN, 1 - MARGIN, (walks, 2))
     positions = positions.astype(np.float32)
@@ -219,15 +221,16 @@ def _walk(walks: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         cell = np.floor(positions).astype(int)
         arrived = (cell == targets).all(1)
         targets[arrived] = rng.choice(WAYPOINTS, arrived.sum())
-        aim = _next_cells()[(*targets.T, *cell.T)] + 0.5 - positions
-        aim /= np.maximum(np.abs(aim).max(1, keepdims=True), STEP)  # full speed, unless the aim is nearer than a step
+        direction = _next_cells()[(*targets.T, *cell.T)] + 0.5 - positions
+        # Full speed, unless the center of the next cell is less than a step away.
+        direction /= np.maximum(np.abs(direction).max(1, keepdims=True), STEP)
         states[:, step] = positions
-        actions[:, step] = np.clip(speed * aim + rng.normal(0, 0.3, aim.shape), -1, 1)
+        actions[:, step] = np.clip(speed * direction + rng.normal(0, 0.3, direction.shape), -1, 1)
         positions = advance(positions, actions[:, step])
         reached[:, step] = in_goal(positions)
     last = np.arange(WALK[1]) == length - 1
     over = reached | last
-    kept = np.cumsum(over, axis=1) - over == 0  # nothing was over before this step
+    kept = np.cumsum(over, axis=1) - over == 0  # the walk was not over before this step
     terminals = (reached & kept)[kept]
     timeouts = (last & ~reached)[kept]
     return states[kept], actions[kept], terminals.astype(np.float32), terminals, timeouts

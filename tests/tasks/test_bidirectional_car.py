@@ -1,4 +1,4 @@
-"""The car's physics by hand, its data against its description, and its gymnasium manners."""
+"""The car's physics by hand, its data against its description, and gymnasium's rules."""
 
 from __future__ import annotations
 
@@ -146,7 +146,9 @@ def test_transitions_obey_the_environment():
         x, v = DATA.observations[n].tolist()
         env.reset(options={"position": x, "speed": v})
         observation, reward, terminated, _, _ = env.step(DATA.actions[n].numpy())
-        if abs(abs(x + DATA.actions[n, 0].item() * v / 10) - 10) > 1e-4:  # float32 states: too close to call
+        if (
+            abs(abs(x + DATA.actions[n, 0].item() * v / 10) - 10) > 1e-4
+        ):  # in float32, closer ones could be on either side
             assert reward == DATA.rewards[n] and terminated == DATA.terminals[n]
         if n not in ends:
             np.testing.assert_allclose(observation, DATA.observations[n + 1], atol=2e-5)
@@ -184,7 +186,7 @@ def test_data_is_deterministic_in_the_seed():
         generate(401)
 
 
-def test_the_cache_is_used_and_a_damaged_file_is_made_anew():
+def test_the_cache_is_used_and_a_damaged_file_is_generated_again():
     first = TASK.load_trajectories(transitions=800, seed=3)
     (path,) = cache_dir().glob("bidirectional-car-800-3-*.safetensors")
     other = generate(400, 9)
@@ -193,13 +195,13 @@ def test_the_cache_is_used_and_a_damaged_file_is_made_anew():
         "the cache was not used"
     )
     path.write_bytes(b"damaged")
-    with pytest.warns(UserWarning, match="is damaged and is generated anew"):
+    with pytest.warns(UserWarning, match="is damaged and is generated again"):
         again = TASK.load_trajectories(transitions=800, seed=3)
     assert again.fingerprint() == first.fingerprint()
 
 
 def test_data_of_another_recipe_is_not_taken_for_this_one(tmp_path, monkeypatch):
-    """The same name from a generator in another source file is another file."""
+    """A generator in another source file gets a file of its own, even under the same name."""
     monkeypatch.setenv("SFBC_CACHE_DIR", str(tmp_path))
     first = cached_trajectories("some-data", partial(generate, 400, 1))
     second = cached_trajectories("some-data", lambda: generate(400, 2))
@@ -214,7 +216,7 @@ def test_the_cache_folder_can_be_chosen(monkeypatch, tmp_path):
     assert cache_dir() == tmp_path / "xdg" / "sfbc"
 
 
-def test_a_cache_that_cannot_be_written_costs_only_the_cache(monkeypatch, tmp_path):
+def test_data_is_still_generated_where_the_cache_cannot_be_written(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("SFBC_CACHE_DIR", str(tmp_path / "file" / "below"))
     with pytest.warns(UserWarning, match="cannot be written"):

@@ -1,4 +1,4 @@
-"""Names and lazy imports: who does not ask for D4RL does not need it."""
+"""Tasks by name, and lazy imports: D4RL is needed only for its own tasks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ load_task("toy-maze").load_trajectories(transitions=10)
 
 @with_d4rl
 def test_a_broken_installation_says_so_too():
-    """As with numpy 2 or gym 0.24, where importing d4rl fails in ways of its own."""
+    """For example with numpy 2 or gym 0.24, with which importing d4rl fails, each time differently."""
     program = """
 import sys
 import sfbc_core
@@ -93,7 +93,7 @@ print(load_task("maze2d-umaze-v1").make_env().reset(seed=0)[0].shape)
 
 
 @with_d4rl
-def test_the_data_of_a_d4rl_task_is_asked_for_by_its_name(monkeypatch, walk, tmp_path):
+def test_a_d4rl_task_loads_the_data_of_its_name(monkeypatch, walk, tmp_path):
     calls = []
     module = ModuleType("sfbc_core.tasks.d4rl.datasets")
     module.load_d4rl = lambda name, **options: calls.append((name, options)) or walk

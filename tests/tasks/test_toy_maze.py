@@ -25,7 +25,7 @@ from sfbc_core.tasks.toy_maze import (
     way_to_goal,
 )
 
-# Fractions of a cell and of a step, the awkward ones included: edges, corners, and what float32 rounds onto them.
+# Fractions of a cell and of a step, including the awkward ones: edges, corners, and what float32 rounds onto them.
 fractions = st.one_of(st.sampled_from([MARGIN, 0.5, 0.75, 1 - MARGIN]), st.floats(MARGIN, 1 - MARGIN))
 pushes = st.one_of(st.sampled_from([-1.0, 0.0, 1e-9, -1e-9, 1.0]), st.floats(-1, 1))
 
@@ -55,7 +55,7 @@ def test_the_point_is_never_in_a_wall_and_never_moves_farther_than_it_was_pushed
 
 
 def test_a_step_is_the_limit_of_many_small_ones():
-    """The oracle moves one axis after the other by a little, and takes a move back that ends in a wall."""
+    """The reference moves one axis after the other, a little at a time, and undoes each move that ends in a wall."""
     rng, pieces = np.random.default_rng(0), 2000
     start = (rng.choice(FREE_CELLS, 3000) + rng.uniform(MARGIN, 1 - MARGIN, (3000, 2))).astype(np.float32)
     push = rng.uniform(-1, 1, (3000, 2))
@@ -186,7 +186,7 @@ def test_no_walk_leads_from_start_to_goal_but_together_they_cover_the_way():
     assert WALK[1] * STEP < 9
     visited = {tuple(cell) for cell in np.floor(data.observations.numpy()).astype(int)}
     assert visited == {tuple(cell) for cell in FREE_CELLS} - {GOAL}
-    # Both ways are taken in the middle of the corridor: the data has no direction.
+    # In the middle of the corridor, walks go both ways: the data has no preferred direction.
     middle = (np.floor(data.observations.numpy()) == (4, 2)).all(1)
     upwards = data.actions.numpy()[middle, 1] > 0
     assert 0.35 < upwards.mean() < 0.65

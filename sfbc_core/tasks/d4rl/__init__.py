@@ -1,5 +1,5 @@
-"""D4RL's 21 tasks of the paper's Table 1: its environments behind the gymnasium API, its data as trajectories.
+"""The 21 tasks of D4RL in the paper's Table 1: D4RL's environments behind the gymnasium API, its data as trajectories.
 
-One file per family. They need packages that run on Python 3.10 and 3.11 only; nothing else in `sfbc_core` imports this
-folder.
+There is one file per family. They need packages that only run on Python 3.10 and 3.11, so the rest of `sfbc_core`
+imports this folder only when such a task is asked for.
 """

@@ -1,7 +1,8 @@
 """AntMaze: a four-legged robot has to find its way through a maze to a goal.
 
-Reward 1 and the end within 0.5 of the goal, which is drawn anew around one place of the maze for each episode; D4RL cuts an
-episode after 700 (umaze) or 1000 steps. The kind of data (play, diverse) makes no difference to the environment.
+Within 0.5 of the goal it earns a reward of 1 and the episode ends. The goal is drawn anew for each episode, always in the
+same part of the maze. D4RL's time limit is 700 steps (umaze) or 1000. The kind of data (play, diverse) makes no
+difference to the environment.
 """
 
 from __future__ import annotations

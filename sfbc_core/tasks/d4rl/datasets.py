@@ -1,4 +1,4 @@
-"""D4RL's data sets as :class:`~sfbc_core.trajectories.Trajectories`: found on disk or downloaded, oddities treated."""
+"""D4RL's data sets as :class:`~sfbc_core.trajectories.Trajectories`: from disk or downloaded, their oddities mended."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from sfbc_core.tasks.d4rl.download import download_file
 from sfbc_core.tasks.d4rl.oddities import Rules, rules_for
 from sfbc_core.trajectories import Trajectories
 
-ROWS = 65_536  # rows of next states that are in memory at once
+BLOCK_ROWS = 65_536  # how many rows of next states are in memory at a time
 REQUIRED = ("observations", "actions", "rewards", "terminals")
-# Size in bytes and the first digits of the sha256 of the files for which they are known.
+# Size in bytes and the first digits of the sha256, for those files of which we know them.
 KNOWN = {
     "kitchen-complete-v0": (556_544, "cd797c38"),
     "kitchen-partial-v0": (19_558_459, "57bfd9c5"),
@@ -28,7 +28,7 @@ KNOWN = {
 
 
 def dataset_folder() -> Path:
-    """Where D4RL's files are kept: `D4RL_DATASET_DIR`, else `~/.d4rl/datasets`, as with D4RL itself."""
+    """The folder of D4RL's files: `D4RL_DATASET_DIR`, else `~/.d4rl/datasets`, the same as for D4RL itself."""
     return Path(os.environ.get("D4RL_DATASET_DIR") or "~/.d4rl/datasets").expanduser()
 
 
@@ -37,17 +37,18 @@ def load_d4rl(name: str, *, folder: str | os.PathLike | None = None, download: b
 
     Args:
         name: D4RL's name of the task.
-        folder: where the files are; :func:`dataset_folder` if it is not given. A file is found there under D4RL's own name
-            for it or as `name`.hdf5.
-        download: whether a file that is not there may be downloaded to it.
+        folder: where the files are; :func:`dataset_folder` by default. The file may have D4RL's own file name or be called
+            `name`.hdf5.
+        download: whether to download a missing file into the folder.
 
     Returns:
-        The transitions in recorded order, ends and rewards read as :mod:`sfbc_core.tasks.d4rl.oddities` explains.
+        The transitions in the order they were recorded; :mod:`sfbc_core.tasks.d4rl.oddities` explains how ends and rewards
+        are read.
 
     Raises:
         ValueError: D4RL has no data set of that name, or the file is damaged.
-        FileNotFoundError: the file is not there and may not be downloaded.
-        ModuleNotFoundError: the file is not there and d4rl, which knows where it is, is not installed.
+        FileNotFoundError: the file is missing and `download` is False.
+        ModuleNotFoundError: the file is missing, and so is the package d4rl, which knows its URL.
         DownloadError: the download failed.
     """
     folder = dataset_folder() if folder is None else Path(folder)
@@ -64,7 +65,7 @@ def load_d4rl(name: str, *, folder: str | os.PathLike | None = None, download: b
 
 
 def dataset_url(name: str, folder: Path | None = None) -> str:
-    """Where D4RL's authors serve a data set.
+    """The URL from which D4RL's authors serve a data set.
 
     Raises:
         ValueError: D4RL has no data set of that name.
@@ -73,23 +74,23 @@ def dataset_url(name: str, folder: Path | None = None) -> str:
     urls = _d4rl_urls()
     if urls is None:
         raise ModuleNotFoundError(
-            f"d4rl is not installed, so it is not known where the data of {name} is served: install sfbc-core[d4rl], or "
+            f"the URL of the data of {name} is in the package d4rl, which is not installed: install sfbc-core[d4rl], or "
             f"put the file at {(folder or dataset_folder()) / name}.hdf5",
             name="d4rl",
         )
     if name not in urls:
-        near = difflib.get_close_matches(name, urls) or sorted(urls)
-        raise ValueError(f"D4RL has no data set {name!r}; expected a name like {', '.join(near[:5])}")
+        similar = difflib.get_close_matches(name, urls) or sorted(urls)
+        raise ValueError(f"D4RL has no data set {name!r}; expected a name like {', '.join(similar[:5])}")
     return urls[name]
 
 
 @cache
 def _d4rl_urls() -> dict[str, str] | None:
-    """d4rl.infos.DATASET_URLS, or None without d4rl."""
+    """d4rl.infos.DATASET_URLS, or None if d4rl is not installed."""
     package = util.find_spec("d4rl")
     if package is None or package.origin is None:
         return None
-    # The file by itself: `import d4rl.infos` would first import the package, and with it every simulator.
+    # Only this one file: `import d4rl.infos` would first import the whole package, and with it every simulator.
     spec = util.spec_from_file_location("d4rl_infos", Path(package.origin).with_name("infos.py"))
     infos = util.module_from_spec(spec)
     spec.loader.exec_module(infos)
@@ -97,24 +98,25 @@ def _d4rl_urls() -> dict[str, str] | None:
 
 
 def read_hdf5(path: str | os.PathLike, rules: Rules | None = None) -> Trajectories:
-    """Read any file of D4RL's layout: `observations`, `actions`, `rewards`, `terminals` and, in some, `timeouts`.
+    """Read any file with D4RL's layout: `observations`, `actions`, `rewards`, `terminals` and, in some, `timeouts`.
 
-    The columns are read straight into float32 arrays, which the result keeps: 2 M rows take little more memory than they are
-    long. A last row with neither flag is treated as a timeout, with a warning.
+    The columns are read straight into the float32 arrays of the result, so reading needs hardly more memory than the data
+    itself. If the last row has neither flag, it is treated as a timeout, with a warning.
 
     Args:
-        rules: how the flags and rewards are to be read (:func:`~sfbc_core.tasks.d4rl.oddities.rules_for`); as they are
-            recorded if not given.
+        rules: how to read flags and rewards (:func:`~sfbc_core.tasks.d4rl.oddities.rules_for`); by default as they were
+            recorded.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: not a readable HDF5 file, a column is missing or has another length, or its values are impossible.
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no readable HDF5 file, lacks a column, has columns of different lengths, or holds impossible
+            values.
     """
     rules = rules or Rules()
     with _open(path) as file:
         lengths = {name: len(file[name]) for name in (*REQUIRED, "timeouts", "next_observations") if name in file}
         if missing := [name for name in REQUIRED if name not in lengths]:
-            raise ValueError(f"{path} is not of D4RL's layout: expected {', '.join(REQUIRED)}; missing {missing}")
+            raise ValueError(f"{path} does not have D4RL's layout: expected {', '.join(REQUIRED)}; missing {missing}")
         if len(set(lengths.values())) != 1:
             raise ValueError(f"{path}: all columns must have the same length, got {lengths}")
         observations, actions = (_column(file[name]) for name in ("observations", "actions"))
@@ -139,15 +141,18 @@ def _open(path: str | os.PathLike) -> h5py.File:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise ValueError(f"{path} is not a whole HDF5 file, perhaps a part of one or an error page: {error}") from error
+        raise ValueError(
+            f"{path} is not a complete HDF5 file but perhaps a part of one, or an error page: {error}"
+        ) from error
 
 
 def _check(path: Path) -> None:
+    """Refuse a download that is no HDF5 file."""
     _open(path).close()
 
 
 def _column(column: h5py.Dataset) -> Float[np.ndarray, "..."]:
-    """All values as float32, converted by HDF5 on the way, so that they are in memory once."""
+    """All values as float32. HDF5 converts them while it reads, so there is only one copy in memory."""
     values = np.empty(column.shape, dtype=np.float32)
     column.read_direct(values)
     return values
@@ -163,13 +168,13 @@ def _flags(column: h5py.Dataset) -> Bool[np.ndarray, " N"]:
 def _recorded_cuts(
     file: h5py.File, observations: Float[np.ndarray, "N obs"], terminals: Bool[np.ndarray, " N"], rules: Rules
 ) -> Bool[np.ndarray, " N"]:
-    """All that the file itself tells of where the recording was cut."""
+    """Where the file itself says that the recording was cut."""
     if "timeouts" not in file and "next_observations" not in file and rules.time_limit is not None:
         return oddities.time_limits(terminals, rules.time_limit)
     timeouts = _flags(file["timeouts"]) if "timeouts" in file else np.zeros_like(terminals)
     if "next_observations" in file:
-        for start in range(0, len(observations) - 1, ROWS):
-            stop = min(start + ROWS, len(observations) - 1)
+        for start in range(0, len(observations) - 1, BLOCK_ROWS):
+            stop = min(start + BLOCK_ROWS, len(observations) - 1)
             recorded = file["next_observations"][start:stop]
             timeouts[start:stop] |= oddities.does_not_continue(recorded, observations[start + 1 : stop + 1])
     return timeouts

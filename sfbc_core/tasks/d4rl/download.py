@@ -1,7 +1,7 @@
-"""Download of one large file from a server that may stall, break off or be down: resumed, checked and never half there.
+"""Download a large file from an unreliable server: interrupted downloads go on, and only complete, checked files remain.
 
-requests and urllib3 do the HTTP and its retries, filelock keeps processes apart. Resuming is done here: pooch, the usual
-choice for research data, starts every interrupted file again from its first byte.
+requests and urllib3 do the HTTP and its retries, filelock keeps processes from doing the same twice. Resuming is done here:
+pooch, the usual choice for research data, starts an interrupted file again from its first byte.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from urllib3.util import Retry
 from sfbc_core.files import load_json, save_json
 from sfbc_core.progress import progress_bar
 
-BLOCK = 1 << 14  # bytes read at once; what a broken connection has sent of a block is lost, so it is a small one
-PASSING = (408, 429, 500, 502, 503, 504)  # states of a server that may be over in a moment
+BLOCK = 1 << 14  # bytes read at a time; small, because a block that is cut off by a broken connection is lost
+TEMPORARY_ERRORS = (408, 429, 500, 502, 503, 504)  # HTTP status codes after which another attempt may succeed
 
 
 class DownloadError(OSError):
-    """The file could not be had; the message says why, from where, and where to put it by hand."""
+    """The file could not be downloaded; the message says why, from which URL, and where to put a file fetched by hand."""
 
 
 @dataclass(frozen=True)
 class DownloadConfig:
     """How patient a download is."""
 
-    stall: float = 30.0  # seconds without a byte, or without an answer, after which a connection is given up
-    attempts: int = 5  # tries in a row that bring nothing new before the download is given up
+    stall: float = 30.0  # give a connection up after so many seconds without a byte or an answer
+    attempts: int = 5  # give the download up after so many attempts in a row that bring no new bytes
     back_off: float = 1.0  # seconds before the second retry; doubled for each further one, as in urllib3's Retry
 
     def __post_init__(self) -> None:
@@ -52,29 +52,30 @@ def download_file(
     check: Callable[[Path], object] | None = None,
     config: DownloadConfig | None = None,
 ) -> Path:
-    """Download `url` to `path`, unless `path` is there already; what an interrupted call has fetched is kept and continued.
+    """Download `url` to `path`, unless `path` exists; an interrupted download goes on where it stopped.
 
-    The bytes go to `path` + ".part". They are continued only if the server says that the file is still the same one
-    (If-Range with its ETag or date, and the total size). The file gets its name when it is whole and has passed all checks;
-    if the server does not announce its size, only they can tell whether it is. Processes that want the same file wait for
-    one another, by a hidden lock file which stays in the folder; the first one downloads.
+    The bytes go to `path` + ".part". More are added to them only if the server says that the file is still the same one
+    (If-Range with its ETag or date, and the total size). The file gets its final name when it is complete and has passed
+    all checks; if the server does not announce the size, only the checks can tell whether it is complete. If several
+    processes want the same file, the first one downloads it and the others wait. For this a hidden lock file stays in the
+    folder.
 
     Args:
-        size: expected size in bytes, where it is known.
-        sha256: expected digest, or its first digits, where it is known.
-        check: called with the path of the finished file before that gets its name; refuses it by raising ValueError.
+        size: the expected size in bytes, if it is known.
+        sha256: the expected digest or its first digits, if it is known.
+        check: called with the path of the finished file before that gets its final name; raises ValueError to refuse it.
 
     Returns:
         `path`.
 
     Raises:
-        DownloadError: the server is not to be reached, has no such file, keeps breaking off, or sent something else.
+        DownloadError: the server cannot be reached, has no such file, keeps breaking off, or sent another file.
     """
-    if path.exists():  # before anything is written: the folder may be a read-only one
+    if path.exists():  # first of all, because the folder may be read-only
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock")):
-        if not path.exists():  # else another process has put it there while this one waited
+        if not path.exists():  # another process may have put it there while this one waited
             part = _Part(url, path.with_name(f"{path.name}.part"), path)
             _fetch(part, size, config or DownloadConfig())
             _verify(part, size, sha256, check)
@@ -85,7 +86,7 @@ def download_file(
 
 @dataclass
 class _Part:
-    """The bytes so far, and beside them (".json") which version of which file they belong to."""
+    """The bytes so far, and beside them a note (".json") to which version of which file they belong."""
 
     url: str
     path: Path
@@ -98,11 +99,11 @@ class _Part:
 
     @property
     def size(self) -> int:
-        """Bytes that have come so far."""
+        """The number of bytes so far."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     def origin(self) -> dict:
-        """What the server said of the file when the first byte came; empty if that is unknown or was another URL."""
+        """What the server said about the file when the download began; empty if that is unknown or the URL was another."""
         try:
             origin = load_json(self.note)
         except (OSError, ValueError):
@@ -110,12 +111,12 @@ class _Part:
         return origin if isinstance(origin, dict) and origin.get("url") == self.url else {}
 
     def discard(self) -> None:
-        """Remove the part and its note: the next attempt begins anew."""
+        """Remove the part and its note, so that the next attempt starts from the beginning."""
         for path in (self.path, self.note):
             path.unlink(missing_ok=True)
 
     def failure(self, reason: str) -> DownloadError:
-        """The error that says what happened and where the file can be put by hand."""
+        """An error that says what happened and where to put the file if it is fetched by hand."""
         return DownloadError(
             f"could not download {self.url}: {reason}. "
             f"Try again later, or get the file by hand and put it at {self.target}"
@@ -123,28 +124,28 @@ class _Part:
 
 
 class _StartOver(Exception):
-    """The server's file does not continue the part, which is therefore gone."""
+    """The server's file does not fit the part, which has been removed."""
 
 
 def _fetch(part: _Part, size: int | None, config: DownloadConfig) -> None:
-    """Continue the part until it is whole."""
-    # Retry covers what happens before the first byte of the body, the loop below what happens after it. A server that asks
-    # to be left alone for hours is not waited for: an error that says so helps more than a silent program.
+    """Download until the part is complete."""
+    # `Retry` handles errors before the first byte of the body, the loop below those after it. If a server asks for a
+    # pause of hours, it is ignored: an error helps the user more than a program that seems to hang.
     retry = Retry(
         total=config.attempts - 1,
         backoff_factor=config.back_off,
-        status_forcelist=PASSING,
-        raise_on_status=False,  # the last answer is judged like any other
+        status_forcelist=TEMPORARY_ERRORS,
+        raise_on_status=False,  # `_ask` looks at the last answer as at any other
         respect_retry_after_header=False,
     )
-    most, failures = part.size, 0
+    most_bytes, failures = part.size, 0
     with requests.Session() as session:
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(max_retries=retry))
         while True:
             with _ask(session, part, config) as response:
                 try:
-                    total = _place(response, part, size)
+                    total = _match_part(response, part, size)
                     if part.size != total:
                         _receive(response, part, total)
                     return
@@ -152,22 +153,22 @@ def _fetch(part: _Part, size: int | None, config: DownloadConfig) -> None:
                     reason = f"the connection broke off after {part.size} bytes ({error})"
                 except _StartOver as error:
                     reason = str(error)
-            # Only bytes that no earlier try had count as progress: a server that always breaks off at the same place and
-            # cannot continue would otherwise be asked for ever.
-            failures = 0 if part.size > most else failures + 1
-            most = max(most, part.size)
+            # Only bytes that no earlier attempt had count as progress. Otherwise a server that cannot resume and always
+            # breaks off at the same byte would be asked forever.
+            failures = 0 if part.size > most_bytes else failures + 1
+            most_bytes = max(most_bytes, part.size)
             if failures >= config.attempts:
                 raise part.failure(reason)
             time.sleep(config.back_off * 2**failures)
 
 
 def _ask(session: requests.Session, part: _Part, config: DownloadConfig) -> requests.Response:
-    """Request what is missing; an answer of 200, 206 or 416, or an error."""
-    # Sizes and ranges count the bytes of the file only if they are not compressed on the way.
+    """Request the bytes that are missing; returns an answer with status 200, 206 or 416, all others are errors."""
+    # Without compression, so that sizes and ranges count the bytes of the file itself.
     headers = {"Accept-Encoding": "identity"}
     origin = part.origin()
     validator = origin.get("validator")
-    if part.size and (validator or origin.get("total")):  # else nothing would tell that the file is still the same
+    if part.size and (validator or origin.get("total")):  # without either, the file could have changed unnoticed
         headers["Range"] = f"bytes={part.size}-"
         if validator:
             headers["If-Range"] = validator
@@ -183,13 +184,13 @@ def _ask(session: requests.Session, part: _Part, config: DownloadConfig) -> requ
         response.close()
         raise part.failure(f"the server answered {response.status_code} {response.reason}")
     if response.headers.get("Content-Type", "").startswith("text/html"):
-        response.close()  # a notice with the status of a file must not cost the part that is there
+        response.close()  # some servers send a notice as if it were the file; the part must survive that
         raise part.failure("the server sent a web page instead of the file")
     return response
 
 
-def _place(response: requests.Response, part: _Part, size: int | None) -> int | None:
-    """Settle where the body belongs, which may mean to start over; the total size of the file, where the server says it."""
+def _match_part(response: requests.Response, part: _Part, size: int | None) -> int | None:
+    """Make sure that the body follows on the part, or start over; returns the size of the file if the server tells it."""
     origin = part.origin()
     if response.status_code == HTTPStatus.OK:
         length = response.headers.get("Content-Length", "")
@@ -210,9 +211,9 @@ def _place(response: requests.Response, part: _Part, size: int | None) -> int | 
 
 
 def _receive(response: requests.Response, part: _Part, total: int | None) -> None:
-    """Append the body to the part."""
+    """Append the body of the answer to the part."""
     if not part.origin():
-        # A weak ETag promises the same meaning, not the same bytes.
+        # A weak ETag promises equivalent content but not the same bytes.
         etag = response.headers.get("ETag", "")
         validator = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
         save_json(part.note, {"url": part.url, "validator": validator, "total": total})
@@ -224,11 +225,11 @@ def _receive(response: requests.Response, part: _Part, total: int | None) -> Non
             file.write(block)
             bar.update(len(block))
         file.flush()
-        os.fsync(file.fileno())  # a power cut after the renaming must not leave an empty file under the name
+        os.fsync(file.fileno())  # or a power cut soon after could leave an empty file under the final name
 
 
 def _verify(part: _Part, size: int | None, sha256: str | None, check: Callable[[Path], object] | None) -> None:
-    """Refuse, and remove, a finished part that is not the file that was wanted."""
+    """Remove a finished part that is not the expected file, and raise an error."""
     try:
         if size is not None and part.size != size:
             raise ValueError(f"expected {size} bytes, got {part.size}")
@@ -242,5 +243,5 @@ def _verify(part: _Part, size: int | None, sha256: str | None, check: Callable[[
         if check is not None:
             check(part.path)
     except ValueError as error:
-        part.discard()  # continuing it would give the same bytes again
+        part.discard()  # or the next call would find it complete, and wrong again
         raise part.failure(str(error)) from error

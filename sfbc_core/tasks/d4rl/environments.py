@@ -16,39 +16,39 @@ from sfbc_core.tasks.d4rl.installation import import_d4rl, maze_files_removed
 
 
 @contextmanager
-def numpy_randomness(own: np.random.RandomState) -> Iterator[None]:
-    """Inside, numpy's global randomness is `own`, which moves on; outside it is as if nothing had been drawn.
+def numpy_randomness(generator: np.random.RandomState) -> Iterator[None]:
+    """Let `generator` stand in for numpy's global random state, which is afterwards as it was before.
 
-    D4RL draws from it in its ant mazes and in its waypoint controllers. The global state belongs to all threads: two that
-    do this at once can disturb each other.
+    D4RL draws from the global state in its ant mazes and in its waypoint controllers. All threads share that state, so two
+    that do this at the same time can disturb each other.
     """
-    outside = np.random.get_state()  # noqa: NPY002 the legacy global state is what D4RL uses
-    np.random.set_state(own.get_state())  # noqa: NPY002
+    before = np.random.get_state()  # noqa: NPY002 the legacy global state is what D4RL uses
+    np.random.set_state(generator.get_state())  # noqa: NPY002
     try:
         yield
     finally:
-        own.set_state(np.random.get_state())  # noqa: NPY002
-        np.random.set_state(outside)  # noqa: NPY002
+        generator.set_state(np.random.get_state())  # noqa: NPY002
+        np.random.set_state(before)  # noqa: NPY002
 
 
 class D4RLEnv(gymnasium.Env):
-    """One of D4RL's environments: its physics, rewards, starts, goals, endings and time limit.
+    """One of D4RL's environments, with D4RL's physics, rewards, starts, goals, endings and time limit.
 
-    Observations and actions are vectors; actions in [-1, 1] (D4RL clips what lies outside). Where D4RL ends an episode it is
-    terminated; where its time limit does, truncated. ``reset(seed=s)`` decides all that follows, to the bit, and nothing
-    here reads or moves numpy's global random state.
+    Observations and actions are vectors; actions lie in [-1, 1], and D4RL clips others. An episode is truncated if D4RL's
+    time limit ends it, and terminated if anything else does. ``reset(seed=s)`` decides everything that follows, to the bit.
+    Nothing here depends on numpy's global random state or changes it.
 
     Attributes:
         max_episode_steps: D4RL's time limit.
-        d4rl_env: the environment below all wrappers, with `sim`, `set_state` and, in mazes, the goal.
+        d4rl_env: D4RL's environment inside all of its wrappers, with `sim`, `set_state` and, in mazes, the goal.
 
     Args:
-        name: D4RL's name, such as "hopper-medium-v2". The data set in it is of no consequence here.
+        name: D4RL's name, such as "hopper-medium-v2". The data set in the name makes no difference here.
         render_mode: None, or "rgb_array" for :meth:`render`, which needs OpenGL but no screen.
 
     Raises:
         ImportError: D4RL is not installed.
-        ValueError: an unknown name or render mode.
+        ValueError: D4RL has no environment of that name, or the render mode is unknown.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"]}
@@ -61,10 +61,12 @@ class D4RLEnv(gymnasium.Env):
         self._env = self._make(name)
         self.max_episode_steps: int = self._env.spec.max_episode_steps
         core = self._env.unwrapped
-        while "_wrapped_env" in vars(core):  # D4RL's own kind of wrapper, through which gym does not look
+        while "_wrapped_env" in vars(
+            core
+        ):  # a wrapper of D4RL's own kind, which gym's `unwrapped` does not see through
             core = core._wrapped_env
         self.d4rl_env = core
-        # D4RL declares single precision in places; what comes is double precision everywhere.
+        # Some of D4RL's environments declare single precision, but all of them return double precision.
         declared = self._env.observation_space
         self.observation_space = spaces.Box(
             declared.low.astype(np.float64), declared.high.astype(np.float64), dtype=np.float64
@@ -79,7 +81,7 @@ class D4RLEnv(gymnasium.Env):
 
         if name not in gym.envs.registry.env_specs:
             raise ValueError(f"D4RL has no environment {name!r}")
-        # An ant maze draws its first goal when it is made; the kitchen makes numpy warn a hundred times.
+        # The ant mazes draw a first goal when they are made, and the kitchen makes numpy warn a hundred times.
         with numpy_randomness(self._numpy_random), maze_files_removed(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return gym.make(name)
@@ -87,23 +89,23 @@ class D4RLEnv(gymnasium.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Float[np.ndarray, " obs"], dict[str, Any]]:
-        """Start an episode, with the starts and goals that follow from the last seed given.
+        """Start an episode. Its start and goal follow from the last seed, and how many episodes there were since.
 
         Args:
-            seed: any integer >= 0; None goes on with the present randomness.
-            options: D4RL has none: None or empty.
+            seed: any integer >= 0; None goes on with the random numbers that follow from the last one.
+            options: must be None or empty, since D4RL has no options.
 
         Returns:
             The observation, shape (obs,), and an empty dict.
 
         Raises:
-            ValueError: there are options.
+            ValueError: options were given.
         """
         if options:
             raise ValueError(f"D4RL's environments take no options, got {options}")
         super().reset(seed=seed)
         if seed is not None:
-            # At the core: the wrapper of the ant mazes would keep the seed to itself.
+            # Directly, because the wrapper of the ant mazes does not pass the seed on.
             self.d4rl_env.seed(int(seed))
             self._numpy_random.seed(int(seed) % 2**32)
         with numpy_randomness(self._numpy_random):
@@ -119,26 +121,26 @@ class D4RLEnv(gymnasium.Env):
             action: shape (act,).
 
         Returns:
-            Observation (obs,), reward, terminated, truncated and D4RL's info.
+            The observation (obs,), the reward, terminated, truncated and D4RL's info.
 
         Raises:
-            ValueError: an action of another shape, or NaN or infinite: the simulator would start over without a word.
-            MujocoException: the simulation became unstable; the kitchen, which dm_control simulates, does not tell. The
-                exception is that of :mod:`sfbc_core.tasks.d4rl.mujoco_stand_in`.
+            ValueError: the action has another shape or is not finite, at which the simulator would silently start over.
+            MujocoException: the simulation became unstable. It is the class in
+                :mod:`sfbc_core.tasks.d4rl.mujoco_stand_in`. The kitchen, which dm_control simulates, does not raise it.
         """
         action = np.asarray(action)
         if action.shape != self.action_space.shape or not np.isfinite(action).all():
             raise ValueError(f"expected {self.action_space.shape[0]} finite numbers as an action, got {action}")
         observation, reward, done, info = self._env.step(action)
-        # gym's TimeLimit sets this where it, and not the environment, ended the episode.
+        # gym's TimeLimit sets this if it ended the episode, and not the environment.
         truncated = bool(info.pop("TimeLimit.truncated", False))
         return np.asarray(observation, dtype=np.float64), float(reward), bool(done) and not truncated, truncated, info
 
     def render(self) -> np.ndarray | None:
-        """A picture of the present state, (480, 480, 3) bytes; None without a render mode.
+        """A picture of the current state, (480, 480, 3) bytes; None without a render mode.
 
         Raises:
-            RuntimeError: there is no OpenGL to draw with.
+            RuntimeError: no OpenGL works on this machine.
         """
         if self.render_mode is None:
             return None
@@ -149,7 +151,7 @@ class D4RLEnv(gymnasium.Env):
         return self._renderer.render()
 
     def close(self) -> None:
-        """Free the simulation's and the renderer's memory."""
+        """Free the memory of the simulation and of the renderer."""
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
@@ -157,5 +159,5 @@ class D4RLEnv(gymnasium.Env):
 
 
 def make_d4rl_env(name: str, render_mode: str | None = None) -> gymnasium.Env:
-    """D4RL's environment `name` with the gymnasium API; arguments and errors as of :class:`D4RLEnv`."""
+    """D4RL's environment `name` with the gymnasium API; for arguments and errors, see :class:`D4RLEnv`."""
     return D4RLEnv(name, render_mode)

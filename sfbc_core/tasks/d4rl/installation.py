@@ -1,4 +1,4 @@
-"""Importing D4RL: only the families that are used, without its binary dependencies, and quietly."""
+"""Importing D4RL quietly, without its binary dependencies, and only the families of tasks that are used here."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from importlib.util import find_spec
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-# What has to be there; h5py because D4RL's base class of environments reads its files with it.
+# What must be installed; h5py is here because the base class of D4RL's environments imports it.
 PACKAGES = ("d4rl", "gym", "mujoco", "dm_control", "h5py")
 FAMILIES = ("d4rl.locomotion", "d4rl.pointmaze", "d4rl.gym_mujoco", "d4rl.kitchen")
 
-# Families that D4RL's own __init__ would import on the way: they need simulators of their own, and some print at import.
-# And gym's notice that it is retired, which is why this module exists.
+# Families that D4RL's __init__ would import as well, though they need other simulators and some of them print. And gym's
+# notice that gym is no longer maintained.
 _UNUSED = (
     "gym_notices.notices",
     "d4rl.carla",
@@ -30,31 +30,31 @@ _UNUSED = (
     "d4rl.hand_manipulation_suite",
     "d4rl.pointmaze_bullet",
 )
-# Modules that print at every reset or construction.
+# Modules that print whenever an environment is made or reset.
 _MAZE, _ROBOT = "d4rl.locomotion.maze_env", "d4rl.kitchen.adept_envs.franka.robot.franka_robot"
 _WHAT_IS_NEEDED = "the D4RL tasks need Python 3.10 or 3.11 and pip install 'sfbc-core[d4rl]'"
 
 
 @cache
 def import_d4rl() -> ModuleType:
-    """The package `d4rl`, with antmaze, maze2d, locomotion and kitchen registered in gym.
+    """Import the package `d4rl` and register antmaze, maze2d, locomotion and the kitchen with gym.
 
     Raises:
-        ImportError: a package that it needs is missing or has another version than D4RL works with.
+        ImportError: a package that D4RL needs is missing, or D4RL does not work with its version.
     """
-    here = f"here is Python {platform.python_version()}"
-    if missing := [name for name in PACKAGES if not _is_there(name)]:
-        raise ImportError(f"{_WHAT_IS_NEEDED}; {here} without {', '.join(missing)}")
+    found = f"this is Python {platform.python_version()}"
+    if missing := [name for name in PACKAGES if not _is_installed(name)]:
+        raise ImportError(f"{_WHAT_IS_NEEDED}; {found} without {', '.join(missing)}")
     try:
         return _import()
-    except Exception as error:  # other versions fail in ways of their own, often not with an ImportError
-        raise ImportError(f"{_WHAT_IS_NEEDED}; {here}, and importing d4rl fails with {error!r}") from error
+    except Exception as error:  # with other versions it fails in many ways, often not with an ImportError
+        raise ImportError(f"{_WHAT_IS_NEEDED}; {found}, and importing d4rl fails with {error!r}") from error
 
 
-def _is_there(name: str) -> bool:
+def _is_installed(name: str) -> bool:
     try:
         return find_spec(name) is not None
-    except (ImportError, ValueError):  # of a package that is blocked, or half imported
+    except (ImportError, ValueError):  # the package is blocked, or an earlier import of it stopped halfway
         return False
 
 
@@ -62,10 +62,10 @@ def _import() -> ModuleType:
     from sfbc_core.tasks.d4rl import mujoco_stand_in
 
     mujoco_stand_in.install()
-    if "d4rl" not in sys.modules:  # an import that failed, for want of mujoco_py, has left pieces behind
+    if "d4rl" not in sys.modules:  # an earlier import that failed, because mujoco_py is missing, leaves pieces behind
         for name in [name for name in sys.modules if name.startswith("d4rl.")]:
             del sys.modules[name]
-    # gym adds a filter of its own to the process's warnings, and the compiler warns of D4RL's source.
+    # gym adds a filter to the warnings of the whole process, and Python's compiler warns about D4RL's source code.
     with warnings.catch_warnings(), _without(_UNUSED), _environment_variable("D4RL_SUPPRESS_IMPORT_ERROR", "1"):
         warnings.simplefilter("ignore")
         import gym
@@ -73,29 +73,32 @@ def _import() -> ModuleType:
         d4rl = import_module("d4rl")
         for name in (*FAMILIES, _MAZE, _ROBOT):
             import_module(name)
-    # gym warns at every seed and reset that D4RL calls it in the old way.
+    # gym warns at every seed and reset that D4RL uses an old interface.
     gym.logger.set_level(gym.logger.ERROR)
     for name in (_MAZE, _ROBOT):
-        sys.modules[name].print = sys.modules[name].cprint = _say_nothing
-    # D4RL looks for Mapping where Python had it before 3.10. Only there: other packages may ask collections what it has.
+        sys.modules[name].print = sys.modules[name].cprint = _print_nothing
+    # This module of D4RL expects Mapping in `collections`, where it was before Python 3.10. It gets a `collections` of its
+    # own, because a change of the real one would be seen by all packages.
     sys.modules["d4rl.kitchen.adept_envs.mujoco_env"].collections = SimpleNamespace(Mapping=Mapping)
     return d4rl
 
 
-def _say_nothing(*_: Any, **__: Any) -> None:
+def _print_nothing(*_: Any, **__: Any) -> None:
     """Stands in for print."""
 
 
 @contextmanager
 def maze_files_removed() -> Iterator[None]:
-    """Remove, and close, the file that D4RL writes for each ant maze it builds: hundreds of evaluations would leave
-    thousands of them, and run out of file handles."""
+    """Inside, close and remove the temporary files that D4RL leaves behind, one for each ant maze that it makes.
+
+    Otherwise hundreds of evaluations would leave thousands of files, and run out of file handles.
+    """
     maze_env = sys.modules[_MAZE]
     with tempfile.TemporaryDirectory() as folder:
 
         def mkstemp(text: bool, suffix: str) -> tuple[int, str]:
             handle, path = tempfile.mkstemp(text=text, suffix=suffix, dir=folder)
-            os.close(handle)  # D4RL opens the file by its name and forgets the handle
+            os.close(handle)  # D4RL opens the file by its name and never closes the handle
             return handle, path
 
         maze_env.tempfile = SimpleNamespace(mkstemp=mkstemp)
@@ -107,7 +110,7 @@ def maze_files_removed() -> Iterator[None]:
 
 @contextmanager
 def _without(names: tuple[str, ...]) -> Iterator[None]:
-    """Let imports of these modules fail; D4RL is prepared for that. Modules that are there already stay."""
+    """Inside, imports of these modules fail, which D4RL can handle. Modules that were imported before stay."""
     blocked = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(blocked))
     try:

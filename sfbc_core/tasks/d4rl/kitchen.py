@@ -1,7 +1,8 @@
-"""FrankaKitchen: a robot arm has to complete four subtasks in a kitchen, such as to open the microwave.
+"""FrankaKitchen: a robot arm has to complete four subtasks in a kitchen, such as opening the microwave.
 
-Reward 1 for each subtask in the step that completes it, so a return is the number completed, 0 to 4. All four end the
-episode; D4RL cuts it after 280 steps. `complete` and `partial` have the same environment, `mixed` other subtasks.
+The step that completes a subtask earns a reward of 1, so the return is the number of completed subtasks, 0 to 4. The
+episode ends when all four are done, or at D4RL's time limit of 280 steps. `complete` and `partial` share an environment;
+`mixed` has other subtasks.
 """
 
 from __future__ import annotations

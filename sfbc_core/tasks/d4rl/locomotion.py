@@ -1,7 +1,7 @@
 """MuJoCo locomotion: hopper, halfcheetah and walker2d learn to run from three kinds of recordings.
 
-The environments are gym's of version 2 with actions scaled to [-1, 1]: episodes of at most 1000 steps, which hopper and
-walker2d end earlier by falling. The kind of recording makes no difference to the environment.
+The environments are version 2 of gym's, with actions scaled to [-1, 1]. An episode takes at most 1000 steps, and ends
+earlier when a hopper or walker2d falls. The kind of recording makes no difference to the environment.
 """
 
 from __future__ import annotations

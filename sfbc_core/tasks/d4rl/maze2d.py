@@ -1,7 +1,7 @@
 """Maze2d: a ball is pushed through a maze to a fixed goal, and stays there as long as it can.
 
-Reward 1 for each step that ends within 0.5 of the goal (the sparse kind), 0 otherwise. An episode starts in any free cell
-and never ends by itself; D4RL cuts it after 300 (umaze), 600 (medium) or 800 steps (large).
+Each step that ends within 0.5 of the goal earns a reward of 1 (D4RL's sparse kind). An episode starts in any free cell and
+only ends at D4RL's time limit: 300 steps in umaze, 600 in medium and 800 in large.
 """
 
 from __future__ import annotations

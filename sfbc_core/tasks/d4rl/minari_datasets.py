@@ -1,11 +1,11 @@
 """Minari's data sets as :class:`~sfbc_core.trajectories.Trajectories`.
 
-The files are read by their documented layout (https://minari.farama.org/content/dataset_standards) and not with the package
-minari: its releases since 0.5.4 need numpy 2, on which D4RL's environments do not run, and an older one would bring a
-command-line framework for a loop over groups. To fetch a data set, use `minari download` in an environment of its own.
+The files are read according to their documented layout (https://minari.farama.org/content/dataset_standards) and not with
+the package minari. Its releases since 0.5.4 need numpy 2, with which D4RL's environments do not run, and what is left to do
+is a loop over groups. To fetch a data set, use `minari download` in a virtual environment of its own.
 
-A Minari data set is not the D4RL one of the same name: it was recorded anew, on gymnasium's environments, whose mazes have
-other coordinates, observations and rewards. Scores on the two do not compare.
+A Minari data set is not the D4RL one of the same name. It was recorded anew in gymnasium's environments, whose mazes have
+other coordinates, observations and rewards. Scores on the two cannot be compared.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EPISODE = re.compile(r"episode_(\d+)")
 
 
 def minari_folder() -> Path:
-    """Where Minari keeps its data sets: `MINARI_DATASETS_PATH`, else `~/.minari/datasets`."""
+    """The folder in which Minari keeps its data sets: `MINARI_DATASETS_PATH`, else `~/.minari/datasets`."""
     return Path(os.environ.get("MINARI_DATASETS_PATH") or "~/.minari/datasets").expanduser()
 
 
@@ -40,12 +40,12 @@ def load_minari(
 
     Args:
         name: Minari's id of the data set.
-        folder: the folder of all data sets; :func:`minari_folder` if it is not given.
+        folder: the folder of all data sets; :func:`minari_folder` by default.
         observation_keys, action_low, action_high: as for :func:`read_minari`.
 
     Raises:
-        FileNotFoundError: the data set is not there, or not as HDF5.
-        ValueError: as :func:`read_minari`.
+        FileNotFoundError: the data set is missing or is not in HDF5.
+        ValueError: as for :func:`read_minari`.
     """
     path = (minari_folder() if folder is None else Path(folder)) / name / "data" / "main_data.hdf5"
     if not path.is_file():
@@ -63,61 +63,62 @@ def read_minari(
     action_low: float = -1.0,
     action_high: float = 1.0,
 ) -> Trajectories:
-    """Read Minari's HDF5 layout: one group "episode_<n>" an episode, in the order of n.
+    """Read Minari's HDF5 layout: one group "episode_<n>" per episode, in the order of n.
 
-    An episode has one observation more than it has actions, what was seen after the last one, which is left out. Its last
-    transition is a terminal if the environment terminated and a timeout if not, whatever cut it.
+    An episode has one more observation than it has actions: the one after the last action, which is left out. Its last
+    transition is a terminal if the environment terminated, and a timeout in all other cases.
 
     Args:
-        observation_keys: observations that are dictionaries, as in the mazes and the kitchen, become one vector of these
-            entries, one after the other. The goal belongs to it: without it the state does not tell where the reward is.
-            The mazes' "achieved_goal" is the position and would only repeat it. Of no effect on plain observations.
+        observation_keys: if observations are dictionaries, as in the mazes and the kitchen, these entries are joined into
+            one vector. The goal must be one of them, or the state would not tell where the reward is. The mazes'
+            "achieved_goal" is the position once more. Without effect on observations that are vectors.
         action_low, action_high: the declared bounds of every action coordinate.
 
     Raises:
-        ValueError: not a readable file of that layout, or its values are impossible.
+        ValueError: the file cannot be read, has another layout, or holds impossible values.
     """
     try:
         file = h5py.File(path, "r")
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise ValueError(f"{path} is not a whole HDF5 file: {error}") from error
+        raise ValueError(f"{path} is not a complete HDF5 file: {error}") from error
     with file:
         numbers = sorted(int(match[1]) for key in file if (match := EPISODE.fullmatch(key)))
         if not numbers:
             raise ValueError(
-                f"{path} is not of Minari's layout: expected groups episode_0, episode_1, …, got {list(file)}"
+                f"{path} does not have Minari's layout: expected groups episode_0, episode_1, …, got {list(file)}"
             )
         episodes = [file[f"episode_{number}"] for number in numbers]
         lengths = [_length(episode) for episode in episodes]
         ends = np.cumsum(lengths)
         rewards = np.empty(ends[-1], dtype=np.float32)
         terminals, timeouts = (np.empty(ends[-1], dtype=bool) for _ in range(2))
-        wide: dict[str, np.ndarray] = {}
+        joined: dict[str, np.ndarray] = {}
         for episode, length, end in zip(episodes, lengths, ends, strict=True):
             rows = slice(end - length, end)
             for name, values in _vectors(episode, length, observation_keys).items():
-                # The first episode tells the width. One array for all, since copies of the parts would double the memory.
-                if name not in wide:
-                    wide[name] = np.empty((ends[-1], values.shape[1]), dtype=np.float32)
-                if values.shape[1] != wide[name].shape[1]:
+                # The first episode tells the width. They go into one array at once: joining them later would take twice the
+                # memory.
+                if name not in joined:
+                    joined[name] = np.empty((ends[-1], values.shape[1]), dtype=np.float32)
+                if values.shape[1] != joined[name].shape[1]:
                     raise ValueError(
                         f"{path}: the {name} of {episode.name[1:]} have {values.shape[1]} coordinates, those of the first "
-                        f"episode {wide[name].shape[1]}"
+                        f"episode {joined[name].shape[1]}"
                     )
-                wide[name][rows] = values
+                joined[name][rows] = values
             rewards[rows] = episode["rewards"][:].reshape(-1)
             terminals[rows] = episode["terminations"][:].reshape(-1)
             timeouts[rows] = episode["truncations"][:].reshape(-1)
-    timeouts[ends - 1] = True  # a recording that was stopped in the middle of an episode carries no flag
+    timeouts[ends - 1] = True  # a recording that was stopped in the middle of an episode has no flag there
     return Trajectories(
-        wide["observations"], wide["actions"], rewards, terminals, timeouts & ~terminals, action_low, action_high
+        joined["observations"], joined["actions"], rewards, terminals, timeouts & ~terminals, action_low, action_high
     )
 
 
 def _length(episode: h5py.Group) -> int:
-    """Number of transitions, the same in all columns."""
+    """The number of transitions, which must be the same in all columns."""
     names = ("actions", "rewards", "terminations", "truncations")
     if missing := [name for name in (*names, "observations") if name not in episode]:
         raise ValueError(f"{episode.file.filename}: {episode.name[1:]} lacks {missing}")
@@ -138,7 +139,7 @@ def _vectors(episode: h5py.Group, length: int, keys: Sequence[str]) -> dict[str,
             )
         parts = [parts[0][key] for key in keys]
     for column in (*parts, episode["actions"]):
-        # Some published data sets lack the last observation (Minari issue 199), which is not used here anyway.
+        # Some published data sets lack the last observation (Minari issue 199), which is not needed here.
         if not isinstance(column, h5py.Dataset) or column.ndim != 2 or len(column) not in (length, length + 1):
             raise ValueError(
                 f"{episode.file.filename}: {column.name[1:]} must hold one vector for each of the {length} transitions, "

@@ -12,26 +12,26 @@ import numpy as np
 
 from sfbc_core.tasks.d4rl.mazes import wall_boxes
 
-SIZE = 480  # pixels of a side; the height of the frame buffer that MuJoCo makes by default
+SIZE = 480  # pixels per side; MuJoCo's default frame buffer is this high
 GOAL_COLOR = np.array([0.1, 0.7, 0.2, 0.6], dtype=np.float32)
 
 
 class Renderer:
     """Draws one environment.
 
-    OpenGL is taken from EGL or OSMesa, whichever works; the variable `MUJOCO_GL` (egl, osmesa or glfw) chooses.
+    It uses OpenGL from EGL or OSMesa, whichever works; the environment variable `MUJOCO_GL` (egl, osmesa, glfw) chooses.
 
     Args:
         d4rl_env: D4RL's environment below all wrappers.
 
     Raises:
-        RuntimeError: no OpenGL works here.
+        RuntimeError: no OpenGL works on this machine.
     """
 
     def __init__(self, d4rl_env: Any) -> None:
         self._env = d4rl_env
         self._model, self._data = d4rl_env.sim.model.ptr, d4rl_env.sim.data.ptr
-        # The bindings decide on an OpenGL when they are imported, and would want a screen by default.
+        # Not left to the bindings, which by default take an OpenGL that needs a screen.
         self._gl = _gl_context()
         self._gl.make_current()
         self._scene = mujoco.MjvScene(self._model, maxgeom=2000)
@@ -42,22 +42,22 @@ class Renderer:
     def render(self) -> np.ndarray:
         """The present state, (480, 480, 3) bytes."""
         self._gl.make_current()
-        if hasattr(self._env, "set_marker"):  # maze2d moves its mark to the goal with every step, but not at a reset
+        if hasattr(self._env, "set_marker"):  # maze2d puts its mark on the goal at every step, but not at a reset
             self._env.set_marker()
-        everything = mujoco.mjtCatBit.mjCAT_ALL
-        mujoco.mjv_updateScene(self._model, self._data, mujoco.MjvOption(), None, self._camera, everything, self._scene)
-        if (goal := getattr(self._env, "target_goal", None)) is not None:  # an ant maze does not show its goal
+        all_kinds = mujoco.mjtCatBit.mjCAT_ALL  # of geoms
+        mujoco.mjv_updateScene(self._model, self._data, mujoco.MjvOption(), None, self._camera, all_kinds, self._scene)
+        if (goal := getattr(self._env, "target_goal", None)) is not None:  # antmaze does not draw its goal
             self._add_sphere(np.array([*goal, 0.5]))
         whole = mujoco.MjrRect(0, 0, SIZE, SIZE)
         picture = np.empty((SIZE, SIZE, 3), dtype=np.uint8)
         mujoco.mjr_render(whole, self._scene, self._context)
         mujoco.mjr_readPixels(picture, None, whole, self._context)
-        return picture[::-1].copy()  # OpenGL's first row is the lowest
+        return picture[::-1].copy()  # OpenGL starts with the bottom row
 
     def _add_sphere(self, position: np.ndarray) -> None:
-        radius = np.full(3, 0.5)  # how near the goal has to be
-        kind = mujoco.mjtGeom.mjGEOM_SPHERE
-        mujoco.mjv_initGeom(self._scene.geoms[self._scene.ngeom], kind, radius, position, np.eye(3).ravel(), GOAL_COLOR)
+        size = np.full(3, 0.5)  # the distance within which the goal counts as reached
+        sphere = mujoco.mjtGeom.mjGEOM_SPHERE
+        mujoco.mjv_initGeom(self._scene.geoms[self._scene.ngeom], sphere, size, position, np.eye(3).ravel(), GOAL_COLOR)
         self._scene.ngeom += 1
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ class Renderer:
 
 def _gl_context() -> Any:
     chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
-    # Elsewhere than on Linux, the system's own OpenGL needs no screen and glfw reaches it.
+    # On other systems than Linux, glfw gives access to the system's OpenGL, which needs no screen.
     kinds = [chosen] if chosen else ["egl", "osmesa"] if sys.platform == "linux" else ["glfw"]
     failures = []
     for kind in kinds:
@@ -76,16 +76,16 @@ def _gl_context() -> Any:
             if kind not in ("egl", "osmesa", "glfw"):
                 raise ValueError("expected egl, osmesa or glfw")
             return import_module(f"mujoco.{kind}").GLContext(SIZE, SIZE)
-        except Exception as error:  # each kind fails in its own way: ImportError, AttributeError, RuntimeError …
+        except Exception as error:  # each fails in its own way: ImportError, AttributeError, RuntimeError …
             failures.append(f"{kind}: {error!r}")
     raise RuntimeError(
         "rendering needs OpenGL, and none works here. Install EGL (Debian: libegl1) or OSMesa (libosmesa6), or choose one "
-        f"that is there with the variable MUJOCO_GL. Tried {'; '.join(failures)}"
+        f"that is there with the environment variable MUJOCO_GL. Tried {'; '.join(failures)}"
     )
 
 
 def _camera(model: mujoco.MjModel, data: mujoco.MjData) -> mujoco.MjvCamera:
-    """The model's own camera on the running robot, a view from above on a maze, or D4RL's view of the kitchen."""
+    """A maze seen from above, a running robot from the model's own camera, or the kitchen as D4RL shows it."""
     camera = mujoco.MjvCamera()
     if boxes := wall_boxes(model):
         centers, half_sizes = data.geom_xpos[boxes], model.geom_size[boxes]

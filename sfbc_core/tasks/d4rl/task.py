@@ -1,4 +1,4 @@
-"""What the families share: a task of D4RL by its name."""
+"""What the families share: making one of D4RL's tasks from its name."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def d4rl_task(name: str) -> Task:
 
 
 def load_trajectories(name: str, *, folder: str | os.PathLike | None = None, download: bool = True) -> Trajectories:
-    """The data set of the task `name`; arguments as of ``load_d4rl`` in ``sfbc_core.tasks.d4rl.datasets``."""
-    # Not at the top: it needs h5py and requests, which are as optional as D4RL, and `import_d4rl` is to say that first.
+    """The data set of the task `name`; the arguments are those of ``load_d4rl`` in ``sfbc_core.tasks.d4rl.datasets``."""
+    # Not at the top: it needs h5py and requests. Where D4RL is not installed they are missing too, and the message should
+    # be the one of `import_d4rl`.
     from sfbc_core.tasks.d4rl.datasets import load_d4rl
 
     return load_d4rl(name, folder=folder, download=download)

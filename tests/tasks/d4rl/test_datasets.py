@@ -1,4 +1,4 @@
-"""Files of D4RL's layout: found, downloaded, read, and refused with a reason."""
+"""Files with D4RL's layout are found, downloaded and read, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def test_bad_columns_are_refused(tmp_path, changes, message):
         read_hdf5(write(tmp_path / "data.hdf5", columns(**changes)))
 
 
-def test_a_file_that_is_no_hdf5_or_only_a_part_of_one_is_refused(tmp_path):
+def test_an_incomplete_file_or_one_that_is_not_hdf5_is_refused(tmp_path):
     page = tmp_path / "page.hdf5"
     page.write_text("<html>503</html>")
     part = write(tmp_path / "part.hdf5", columns())
     part.write_bytes(part.read_bytes()[:-2000])
     for path in (page, part):
-        with pytest.raises(ValueError, match=f"{path.name} is not a whole HDF5 file"):
+        with pytest.raises(ValueError, match=f"{path.name} is not a complete HDF5 file"):
             read_hdf5(path)
     with pytest.raises(FileNotFoundError):
         read_hdf5(tmp_path / "none.hdf5")
@@ -106,7 +106,7 @@ def test_the_folder_is_the_given_one_then_the_variable_then_the_home(tmp_path, m
 def test_a_file_is_found_under_the_name_that_d4rl_gives_it(tmp_path):
     write(tmp_path / "maze2d-umaze-sparse-v1.hdf5", columns(observations=np.zeros((N, 4))))
     data = load_d4rl("maze2d-umaze-v1", folder=tmp_path, download=False)
-    assert data.terminals.sum() == 0 and data.timeouts.sum() == 1, "it was not read by the rules of maze2d"
+    assert data.terminals.sum() == 0 and data.timeouts.sum() == 1, "it was not read with the rules for maze2d"
 
 
 @needs_d4rl
@@ -131,7 +131,7 @@ def test_without_d4rl_the_message_says_what_to_install_or_where_to_put_the_file(
 
 
 @needs_d4rl
-def test_the_urls_are_had_without_importing_a_simulator():
+def test_the_urls_are_found_without_importing_a_simulator():
     code = (
         "import sys; from sfbc_core.tasks.d4rl.datasets import dataset_url; print(dataset_url('antmaze-large-play-v2'));"
         "assert not {'d4rl', 'gym', 'mujoco', 'mujoco_py', 'dm_control'} & set(sys.modules)"
@@ -151,7 +151,7 @@ def test_known_checksums_are_of_tasks_that_exist():
 
 @pytest.fixture
 def served(tmp_path, monkeypatch):
-    """A folder that is served as D4RL's host."""
+    """A folder that is served in place of D4RL's server."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     folder = tmp_path / "host"
     folder.mkdir()
@@ -180,7 +180,7 @@ def test_a_missing_file_is_downloaded_once(served, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [(NAME, "not a whole HDF5 file"), ("kitchen-complete-v0", "expected a file of 556544 bytes")],
+    [(NAME, "not a complete HDF5 file"), ("kitchen-complete-v0", "expected a file of 556544 bytes")],
 )
 def test_a_page_instead_of_the_file_is_refused(served, tmp_path, name, message):
     (served / f"{name}-of-host.hdf5").write_text("<html>down for maintenance</html>")

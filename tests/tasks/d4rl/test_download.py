@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine that misbehaves in every way the tests could think of."""
+"""Downloads from a local server that misbehaves in every way that we could think of."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ QUICK = DownloadConfig(stall=0.3, attempts=3, back_off=0.01)
 
 @dataclass
 class Server:
-    """What the next answers are, and what was asked."""
+    """How the server is going to answer, and the requests that it got."""
 
     content: bytes = CONTENT
     etag: str | None = '"one"'
     ranges: bool = True
     length: bool = True  # whether the size is announced
-    misdeeds: list[str] = field(default_factory=list)  # one for each coming request; none left: all is well
+    misdeeds: list[str] = field(default_factory=list)  # one for each of the next requests; after them it behaves
     requests: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
     pause: float = 0.0  # seconds between two blocks
@@ -102,7 +102,7 @@ def server(monkeypatch):
 
 
 def visible(folder):
-    """The files in a folder but for the lock, which stays."""
+    """The files in a folder except the lock, which stays there."""
     return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".lock"))
 
 
@@ -129,14 +129,14 @@ def test_an_interrupted_body_is_continued(server, tmp_path, misdeed):
 
 
 @pytest.mark.parametrize("status", ["500", "503", "429"])
-def test_a_passing_error_is_waited_out(server, tmp_path, status):
+def test_after_a_temporary_error_it_tries_again(server, tmp_path, status):
     server.misdeeds = [status, status]
     assert_whole(download_file(server.url, tmp_path / "data.hdf5", config=QUICK))
     assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize(("statuses", "asked"), [(["404"] * 9, 1), (["403"] * 9, 1), (["500"] * 9, 3)])
-def test_a_lasting_error_is_reported_with_url_and_place(server, tmp_path, statuses, asked):
+def test_a_permanent_error_is_reported_with_url_and_path(server, tmp_path, statuses, asked):
     server.misdeeds = statuses
     with pytest.raises(DownloadError) as caught:
         download_file(server.url, tmp_path / "data.hdf5", config=QUICK)
@@ -151,7 +151,7 @@ def test_a_server_that_is_not_there_is_reported(tmp_path, monkeypatch):
         download_file("http://127.0.0.1:9/data.hdf5", tmp_path / "data.hdf5", config=QUICK)
 
 
-def test_a_server_that_ignores_ranges_is_asked_again_and_given_up_when_nothing_comes_of_it(server, tmp_path):
+def test_a_server_that_cannot_resume_is_given_up_after_some_attempts(server, tmp_path):
     server.ranges, server.misdeeds = False, ["truncate"]
     assert_whole(download_file(server.url, tmp_path / "data.hdf5", sha256=DIGEST, config=QUICK))
     server.misdeeds, server.requests[:] = ["truncate"] * 99, []
@@ -170,7 +170,7 @@ def test_a_file_that_changed_in_between_is_not_joined_to_the_old_part(server, tm
     assert_whole(download_file(server.url, tmp_path / "data.hdf5", sha256=DIGEST, config=QUICK))
 
 
-def test_a_web_page_instead_of_the_file_does_not_cost_the_part(server, tmp_path):
+def test_the_part_survives_a_web_page_instead_of_the_file(server, tmp_path):
     server.misdeeds, path = ["truncate", "404"], tmp_path / "data.hdf5"
     with pytest.raises(DownloadError, match="404"):
         download_file(server.url, path, config=QUICK)
@@ -286,6 +286,6 @@ def test_two_processes_download_a_file_once(server, tmp_path):
 
 @pytest.mark.usefixtures("untyped")
 @pytest.mark.parametrize("wrong", [{"stall": 0.0}, {"attempts": 0}, {"back_off": -1.0}])
-def test_a_senseless_patience_is_refused(wrong):
+def test_an_impossible_configuration_is_refused(wrong):
     with pytest.raises(ValueError, match="expected stall > 0, attempts >= 1"):
         DownloadConfig(**wrong)

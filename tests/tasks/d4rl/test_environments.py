@@ -1,4 +1,4 @@
-"""D4RL's environments keep D4RL's meaning and gymnasium's manners."""
+"""D4RL's environments do what they do in D4RL, and follow gymnasium's rules."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_the_environment_follows_the_api(name):
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_a_seed_decides_an_episode_to_the_bit(name):
-    """Whatever else draws from numpy's global state, before or in the middle, and however old the environment is."""
+    """No matter what else draws from numpy's global state, before or during it, and how long the environment was in use."""
     steps = 8 if "kitchen" in name else 60
     first, second = make_d4rl_env(name), make_d4rl_env(name)
     np.random.seed(1)  # noqa: NPY002 the global state is what is tested
@@ -153,8 +153,8 @@ def test_numpys_global_randomness_is_left_alone(name):
     assert state() == before
 
 
-def test_an_ant_maze_is_the_one_that_d4rl_gives_for_the_same_seeds():
-    """Goal and start as from gym and numpy's global state, seeded alike, where the seed reaches the core."""
+def test_an_ant_maze_has_the_goal_and_start_that_d4rl_gives_for_the_same_seeds():
+    """D4RL's own environment, with the same seed for it and for numpy's global state."""
     import gym
 
     ours = make_d4rl_env("antmaze-medium-play-v2")
@@ -227,7 +227,7 @@ def test_what_is_refused():
 
 
 def test_an_unstable_simulation_is_reported():
-    """The bindings would start it over in the middle of the episode."""
+    """Without this, the bindings would reset it in the middle of the episode."""
     env = make_d4rl_env("hopper-medium-v2")
     env.reset(seed=0)
     env.d4rl_env.sim.data.qvel[0] = np.nan
@@ -240,7 +240,7 @@ def test_an_unstable_simulation_is_reported():
 
 def test_many_mazes_leave_no_files_behind(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    make_d4rl_env("antmaze-umaze-v2").close()  # whatever is opened once
+    make_d4rl_env("antmaze-umaze-v2").close()  # files that are only opened once
     handles = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
     for name in ("antmaze-umaze-v2", "maze2d-umaze-v1") * 3:
         make_d4rl_env(name).close()
@@ -270,7 +270,7 @@ def test_rendering_shows_what_moves(name):
 def test_without_opengl_rendering_says_what_to_do(monkeypatch):
     env = make_d4rl_env("maze2d-umaze-v1", render_mode="rgb_array")
     env.reset(seed=0)
-    monkeypatch.setenv("MUJOCO_GL", "nothing")  # now, since the bindings refuse such a value when they are imported
+    monkeypatch.setenv("MUJOCO_GL", "nothing")  # only now, because with such a value the bindings cannot be imported
     with pytest.raises(RuntimeError, match=r"rendering needs OpenGL.*libegl1.*MUJOCO_GL.*nothing"):
         env.render()
 

@@ -1,4 +1,4 @@
-"""Small files in Minari's layout."""
+"""Small files with Minari's layout."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_an_episode_is_a_terminal_if_the_environment_terminated_and_a_timeout_if
     assert (data.terminals[-1].item(), data.timeouts[-1].item()) == (terminated, not terminated)
 
 
-def test_of_a_dictionary_the_state_and_the_goal_are_taken(tmp_path):
+def test_state_and_goal_are_taken_from_a_dictionary(tmp_path):
     path = write(tmp_path / "data.hdf5", maze(2), maze(3))
     data = read_minari(path)
     assert data.observations.shape == (5, 6) and data.observations[1].tolist() == [1, 1, 1, 1, 9, 9]
@@ -113,7 +113,7 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match="expected groups episode_0"):
         read_minari(write(tmp_path / "empty.hdf5"))
     (tmp_path / "page.hdf5").write_text("<html>")
-    with pytest.raises(ValueError, match=r"page\.hdf5 is not a whole HDF5 file"):
+    with pytest.raises(ValueError, match=r"page\.hdf5 is not a complete HDF5 file"):
         read_minari(tmp_path / "page.hdf5")
     with pytest.raises(FileNotFoundError):
         read_minari(tmp_path / "none.hdf5")

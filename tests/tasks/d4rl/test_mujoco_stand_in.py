@@ -80,7 +80,7 @@ def test_included_files_are_found_next_to_the_model(stand_in, tmp_path):
     assert stand_in.load_model_from_path(str(tmp_path / "whole.xml")).nq == 1
 
 
-def test_d4rl_gets_it(stand_in):
+def test_d4rl_imports_the_stand_in(stand_in):
     from sfbc_core.tasks.d4rl.installation import import_d4rl
 
     import_d4rl()

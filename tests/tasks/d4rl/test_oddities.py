@@ -1,4 +1,4 @@
-"""Every oddity of D4RL's recordings on a small file that has it."""
+"""Every oddity of D4RL's recordings, in a small file that has it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sfbc_core.tasks.d4rl.oddities import Rules, rules_for, time_limits
 
 
 def walk(n, step=0.04, width=4):
-    """States of a smooth walk: x and y move by `step` at most, the rest by as little."""
+    """States of a smooth walk, in which every coordinate moves by half a `step`."""
     return np.cumsum(np.full((n, width), step / 2, dtype=np.float32), axis=0)
 
 
@@ -27,7 +27,7 @@ def flags(n, *where):
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a file of D4RL's layout and give its path; columns that are None are left out."""
+    """Write a file with D4RL's layout and return its path; columns that are None are left out."""
 
     def write(observations, **columns):
         n = len(observations)
@@ -50,7 +50,7 @@ def test_maze2d_is_one_stream_cut_only_at_its_end(write):
     data = read_hdf5(path, rules_for("maze2d-umaze-v1"))
     assert not data.terminals.any()
     assert data.timeouts.tolist() == flags(9, 8).tolist()
-    # What the cut at a waypoint would have hidden: the reward after it reaches the states before it.
+    # An end at the waypoint would have hidden this: the reward after it reaches the states before it.
     assert discounted_returns(data, 1.0)[0] == 36
 
 
@@ -89,14 +89,14 @@ def test_antmaze_medium_play_has_no_reward_away_from_its_goal(write):
     assert untouched.rewards.sum() == 5 and untouched.terminals.all()
 
 
-def test_an_open_end_is_a_timeout_and_is_said_once(write):
+def test_a_missing_last_end_becomes_a_timeout_with_one_warning(write):
     with pytest.warns(UserWarning, match="neither a terminal nor a timeout") as caught:
         data = read_hdf5(write(walk(5), timeouts=flags(5, 1)), rules_for("hopper-medium-v2"))
     assert len(caught) == 1
     assert data.timeouts.tolist() == flags(5, 1, 4).tolist()
 
 
-def test_a_cut_is_not_terminal_and_planning_expects_something_after_it(write):
+def test_a_timeout_is_no_terminal_and_planning_expects_rewards_after_it(write):
     path = write(walk(4), rewards=np.ones(4), timeouts=flags(4, 1), terminals=flags(4, 3))
     data = read_hdf5(path, rules_for("hopper-medium-v2"))
     assert data.timeouts.tolist() == flags(4, 1).tolist() and data.terminals.tolist() == flags(4, 3).tolist()
@@ -117,7 +117,7 @@ def following(observations, *ends):
 
 
 @pytest.mark.parametrize("recorded", [None, flags(8, 2)], ids=["no timeouts", "one of two timeouts"])
-def test_next_observations_tell_of_cuts_that_no_flag_marks(write, recorded):
+def test_next_observations_show_ends_that_no_flag_marks(write, recorded):
     observations = walk(8)
     terminals = flags(8, 7)
     path = write(observations, next_observations=following(observations, 2, 5), timeouts=recorded, terminals=terminals)
@@ -125,7 +125,7 @@ def test_next_observations_tell_of_cuts_that_no_flag_marks(write, recorded):
     assert data.timeouts.tolist() == flags(8, 2, 5).tolist()
 
 
-def test_rounding_of_next_observations_is_no_cut(write):
+def test_rounded_next_observations_are_no_end(write):
     observations = 100 * walk(8)
     rounded = following(observations) * (1 + 1e-6)
     data = read_hdf5(
@@ -134,14 +134,14 @@ def test_rounding_of_next_observations_is_no_cut(write):
     assert not data.timeouts.any()
 
 
-def test_cuts_are_found_across_the_blocks_of_reading(write, monkeypatch):
-    monkeypatch.setattr("sfbc_core.tasks.d4rl.datasets.ROWS", 3)
+def test_ends_are_found_where_two_blocks_of_reading_meet(write, monkeypatch):
+    monkeypatch.setattr("sfbc_core.tasks.d4rl.datasets.BLOCK_ROWS", 3)
     observations = walk(10)
     path = write(observations, next_observations=following(observations, 2, 3, 5), terminals=flags(10, 9))
     assert read_hdf5(path, rules_for("hopper-medium-v2")).timeouts.tolist() == flags(10, 2, 3, 5).tolist()
 
 
-def test_time_limits_are_counted_if_nothing_tells_of_them(write):
+def test_time_limits_are_counted_if_nothing_else_shows_them(write):
     data = read_hdf5(write(walk(2500), terminals=flags(2500, 299, 2499)), rules_for("halfcheetah-medium-v0"))
     assert data.episode_ends.tolist() == [299, 1299, 2299, 2499]
     assert data.timeouts.tolist() == flags(2500, 1299, 2299).tolist()

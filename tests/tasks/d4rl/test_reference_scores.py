@@ -1,4 +1,4 @@
-"""The two ends of the score: random actions score 0, and in maze2d D4RL's own controller scores 100."""
+"""Both ends of the scale: random actions score 0, and D4RL's own controller scores 100 in maze2d."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_random_actions_score_0(name, episodes):
 
 
 def controller_scores(name, monkeypatch, episodes, *, fresh):
-    """Scores of D4RL's waypoint controller: one for all episodes, or a fresh one, with a new plan, for each."""
+    """Scores of D4RL's waypoint controller: one for all episodes, or for each a new one that plans again."""
     task = load_task(name)
     from d4rl.pointmaze import waypoint_controller
 
@@ -97,7 +97,7 @@ def test_d4rls_controller_scores_100_as_d4rl_runs_it(name, episodes, monkeypatch
     [("maze2d-umaze-v1", 144, 42), ("maze2d-medium-v1", 155, 35), ("maze2d-large-v1", 199, 47)],
 )
 def test_a_controller_that_plans_in_each_episode_always_arrives(name, expected, deviation, monkeypatch):
-    """It earns in every episode, and more than D4RL's; the expected scores were measured here, with other seeds."""
+    """It earns something in every episode, and more than D4RL's. The expected scores were measured with other seeds."""
     scores = controller_scores(name, monkeypatch, 20, fresh=True)
     task = load_task(name)
     assert scores.min() > task.normalized_score(0)

@@ -9,8 +9,8 @@ from sfbc_core.tasks.d4rl.regeneration.recipes import SIZES, make_recipe, polici
 from sfbc_core.tasks.d4rl.regeneration.recording import record, regenerated_folder
 
 DESCRIPTION = """\
-Make a data set of D4RL again, by D4RL's own recipe, as an HDF5 file of D4RL's layout. The recipe stands in the file's
-attributes. A command that was killed goes on where it was when it is given again, and ends with the same data."""
+Regenerate a data set of D4RL with D4RL's own recipe, as an HDF5 file with D4RL's layout. The recipe is written into the
+file's attributes. If the command is killed, run it again: it goes on where it was and ends with the same data."""
 
 
 def _epilog() -> str:
@@ -20,9 +20,10 @@ def _epilog() -> str:
             "tasks, the number of transitions in D4RL's file, and the policies they need:",
             *tasks,
             "",
-            "A policy is an .npz file of a tanh-Gaussian network with two hidden relu layers, its arrays named as by rlkit",
-            "(fc0.weight, fc0.bias, fc1, last_fc, last_fc_log_std) or by Stable-Baselines3 (latent_pi.0, latent_pi.2, mu,",
-            "log_std). The ant's takes the observation without x and y, and a direction of length 10.",
+            "A policy is an .npz file with a tanh-Gaussian network of two hidden relu layers. Its arrays are named as in",
+            "rlkit (fc0.weight, fc0.bias, fc1, last_fc, last_fc_log_std) or in Stable-Baselines3 (latent_pi.0,",
+            "latent_pi.2, mu, log_std). The ant's policy takes the observation without x and y, followed by a direction of",
+            "length 10.",
             "",
             'Read the data with load_task("regen/TASK").load_trajectories().',
         ]
@@ -30,7 +31,7 @@ def _epilog() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; `arguments` are those of the process if not given. Returns the exit status."""
+    """Run the command with these `arguments`, by default those of the process. Returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m sfbc_core.tasks.d4rl.regeneration",
         description=DESCRIPTION,
@@ -38,12 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("task", metavar="TASK", help="D4RL's name, such as maze2d-umaze-v1")
-    parser.add_argument("--steps", type=int, help="number of transitions (default: as D4RL's file has)")
+    parser.add_argument("--steps", type=int, help="number of transitions (default: as many as D4RL's file has)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same data (default: 0)")
     parser.add_argument(
         "--policy", action="append", default=[], metavar="FILE", help="an .npz file; give it twice for medium-expert"
     )
-    parser.add_argument("--folder", help=f"where the file goes (default: {regenerated_folder()})")
+    parser.add_argument("--folder", help=f"where to put the file (default: {regenerated_folder()})")
     options = parser.parse_args(arguments)
     try:
         recipe = make_recipe(options.task, steps=options.steps, seed=options.seed, policies=options.policy)

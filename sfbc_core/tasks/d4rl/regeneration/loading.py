@@ -1,4 +1,4 @@
-"""Regenerated data as trajectories: read from the file that the command line made or, for maze2d, made on demand."""
+"""Regenerated data as trajectories: from the file that the command line made or, for maze2d, generated when it is needed."""
 
 from __future__ import annotations
 
@@ -23,40 +23,41 @@ def load_regenerated(
 ) -> Trajectories:
     """The regenerated data set of the task that D4RL calls `task`.
 
-    It is read from the file that the command line made. maze2d needs no policy: where there is no such file, or if a number
-    of transitions or a seed is asked for, it is regenerated now, minutes for a million transitions, and kept in the cache.
+    It is read from the file that the command line made. maze2d needs no policy: if there is no such file, or if
+    `transitions` or `seed` is given, its data is generated here, which takes minutes for a million transitions, and kept
+    in the cache.
 
     Args:
         task: D4RL's name.
-        folder: where the file is; ``D4RL_DATASET_DIR``/regen, else ``~/.d4rl/datasets/regen``, if it is not given.
-        transitions, seed: of maze2d that is regenerated now; as many as D4RL's file has, and 0, if not given.
+        folder: where the file is; by default ``D4RL_DATASET_DIR``/regen, else ``~/.d4rl/datasets/regen``.
+        transitions, seed: for maze2d data that is generated here; by default as many as D4RL's file has, and 0.
 
     Raises:
-        FileNotFoundError: the file is not there and needs a policy; the message has the command that makes it.
-        ValueError: a number of transitions or a seed for a task that needs a policy or together with a folder, or a file
-            that is not of this task.
+        FileNotFoundError: the file is missing and takes a policy to make; the message has the command for it.
+        ValueError: `transitions` or `seed` is given for a task that needs a policy or together with a folder, or the file
+            belongs to another task.
     """
     path = regenerated_path(task, folder)
     needed = policies_needed(task)
-    asked = transitions is not None or seed is not None
-    if needed and asked:
+    generate = transitions is not None or seed is not None
+    if needed and generate:
         raise ValueError(f"{REGENERATED}{task} is read from {path}: transitions and seed are given when it is made")
-    if asked and folder is not None:
+    if generate and folder is not None:
         raise ValueError(
             f"either a folder to read {REGENERATED}{task} from, or transitions and seed to make it anew, got both"
         )
-    if asked or not (needed or path.exists()):
+    if generate or not (needed or path.exists()):
         recipe = make_recipe(task, steps=transitions, seed=seed or 0)
-        # As with other generated data, a change of the recipe's source makes other data.
+        # The digest of the source code in the name: when the code changes, the data is generated again.
         path = record(
             recipe, cache_dir() / f"regen-{recipe.digest()}-{source_digest(Maze2dRecorder, waypoint_controller_class)}"
         )
     elif not path.exists():
-        files = " ".join(["--policy FILE.npz"] * len(needed))
-        into = "" if folder is None else f" --folder {folder}"
+        policy_options = " ".join(["--policy FILE.npz"] * len(needed))
+        folder_option = "" if folder is None else f" --folder {folder}"
         raise FileNotFoundError(
             f"no regenerated data of {task} at {path}; this makes it, given the policy of {', then of '.join(needed)}: "
-            f"python -m sfbc_core.tasks.d4rl.regeneration {task} {files}{into}"
+            f"python -m sfbc_core.tasks.d4rl.regeneration {task} {policy_options}{folder_option}"
         )
     if (found := recorded_attributes(path).get("name")) != REGENERATED + task:
         raise ValueError(f"{path} holds {found or 'data of unknown origin'}, expected {REGENERATED}{task}")

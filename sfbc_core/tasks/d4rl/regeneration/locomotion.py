@@ -1,8 +1,8 @@
-"""Locomotion by D4RL's recipe: a trained policy, sampled, in D4RL's environment.
+"""Locomotion with D4RL's recipe: a trained policy whose actions are sampled, in D4RL's environment.
 
-D4RL's "medium" data comes from a partly trained soft actor-critic, "expert" from a fully trained one, "medium-expert" is
-one file after the other. The policies behind D4RL's own files are not part of its package, so the data is as good as the
-policies given. "medium-replay", what a training run has seen on its way, cannot be made from policies.
+D4RL's "medium" data comes from a partly trained soft actor-critic and "expert" from a fully trained one; "medium-expert" is
+one after the other. The policies behind D4RL's own files are not in its package, so the data is as good as the policies
+that the user brings. "medium-replay", which is what an agent saw during its training, cannot be made from policies.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ TYPES = {
 
 
 class LocomotionRecorder(EpisodeRecorder):
-    """Episodes of hopper, halfcheetah or walker2d.
+    """Records episodes of hopper, halfcheetah or walker2d.
 
     Args:
         task: D4RL's name, such as "hopper-medium-v2".
-        seed: of the recording.
-        steps: rows in all.
-        policies: each records an equal part of the rows, one part after the other.
+        seed: the same seed makes the same recording.
+        steps: total number of rows.
+        policies: each of them records an equal part of the rows, one after the other.
     """
 
     def __init__(self, task: str, seed: int, steps: int, policies: Sequence[TanhGaussianPolicy]) -> None:
@@ -44,9 +44,9 @@ class LocomotionRecorder(EpisodeRecorder):
         self._policies = policies
 
     def episode(self, seeds: np.random.SeedSequence, part: int, longest: int) -> Columns:
-        """One episode of at most `longest` rows with the policy of that part."""
-        start, draws = seeds.spawn(2)
-        generator = np.random.default_rng(draws)
+        """One episode of at most `longest` rows with the policy of the given part."""
+        start, actions = seeds.spawn(2)
+        generator = np.random.default_rng(actions)
         policy, data = self._policies[part], self._env.d4rl_env.sim.data
         observation, _ = self._env.reset(seed=int(start.generate_state(1)[0]))
         rows: list[dict[str, Any]] = []
@@ -55,7 +55,7 @@ class LocomotionRecorder(EpisodeRecorder):
             action = policy.sample(observation, generator)
             row = {"observations": observation, "actions": action}
             row |= {"infos/qpos": data.qpos.copy(), "infos/qvel": data.qvel.copy()}
-            # In double precision the environment computes with exactly what is recorded.
+            # The recorded action, in double precision, so the environment computes with exactly these numbers.
             observation, reward, terminated, truncated, _ = self._env.step(action.astype(np.float64))
             row |= {"rewards": reward, "next_observations": observation}
             rows.append(row | {"terminals": terminated, "timeouts": truncated})

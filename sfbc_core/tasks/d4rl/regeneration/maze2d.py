@@ -1,13 +1,15 @@
-"""Maze2d by D4RL's recipe: its waypoint controller sends the ball from one random cell to the next, in one stream.
+"""Maze2d with D4RL's recipe: its waypoint controller sends the ball from one random cell to the next, in one stream.
 
-A target is drawn near the middle of any free cell. D4RL's controller follows the shortest way there (found by Q-iteration on
-the grid) and its action gets Gaussian noise of deviation 0.5, clipped to ±1. The row in which the target is reached, or the
-environment's time limit since the last one, is flagged as a timeout; the ball goes on from where it is. The controller knows
-nothing of the task: rewards are those of the task's fixed goal.
+A target is drawn near the middle of any free cell. D4RL's controller takes the shortest way there, found by Q-iteration on
+the grid. Its action gets Gaussian noise of standard deviation 0.5 and is clipped to ±1. The row in which the ball reaches
+its target, or in which the environment's time limit has passed since the last target, is flagged as a timeout, and the
+ball goes on from where it is. The controller knows nothing about the task: the rewards are those for the task's fixed
+goal.
 
-Two things are D4RL's, though one might do otherwise: a reward belongs to the state of its own row, and the flags end
-nothing (see :mod:`sfbc_core.tasks.d4rl.oddities`). One is not: D4RL's generator writes the row after a flag with the state
-of the row before, while the ball has moved on; here it is the state the ball is in, so that each row leads to the next.
+Two things are as in D4RL, though they could be done better: a reward belongs to the state in its own row, and the flags do
+not mark the end of anything (see :mod:`sfbc_core.tasks.d4rl.oddities`). One is not: in the row after a flag, D4RL's
+generator writes the state of the row before, although the ball has moved on. Here it is the true state, so each row leads
+to the next.
 """
 
 from __future__ import annotations
@@ -20,27 +22,27 @@ from sfbc_core.tasks.d4rl.environments import D4RLEnv
 from sfbc_core.tasks.d4rl.regeneration.recorders import Columns, stacked
 from sfbc_core.tasks.d4rl.waypoints import waypoint_controller_class
 
-ACTION_NOISE = 0.5  # deviation; D4RL's
-GOAL_RADIUS = 0.5  # the environment's
+ACTION_NOISE = 0.5  # standard deviation, as in D4RL
+GOAL_RADIUS = 0.5  # as in the environment
 TYPES = {
     "observations": np.float32,
     "actions": np.float32,
     "rewards": np.float32,
     "terminals": bool,
     "timeouts": bool,
-    "infos/goal": np.float32,  # the controller's target of the moment, not the task's goal
+    "infos/goal": np.float32,  # the controller's current target, not the task's goal
     "infos/qpos": np.float64,
     "infos/qvel": np.float64,
 }
 
 
 class Maze2dRecorder:
-    """A :class:`~sfbc_core.tasks.d4rl.regeneration.recorders.Recorder` of maze2d.
+    """A :class:`~sfbc_core.tasks.d4rl.regeneration.recorders.Recorder` for maze2d.
 
     Args:
         task: D4RL's name, such as "maze2d-umaze-v1".
-        seed: of the recording.
-        steps: rows in all.
+        seed: the same seed makes the same recording.
+        steps: total number of rows.
     """
 
     def __init__(self, task: str, seed: int, steps: int) -> None:
@@ -48,7 +50,7 @@ class Maze2dRecorder:
         first, noise = np.random.SeedSequence(seed).spawn(2)
         env.reset(seed=int(first.generate_state(1)[0]))
         self._longest = env.max_episode_steps
-        # Below gym's wrappers, whose time limit would end what D4RL records as one stream.
+        # Without gym's wrappers: their time limit would end what D4RL records as one stream.
         self._maze = env.d4rl_env
         self._goal = np.array(self._maze.get_target(), dtype=np.float64)
         self._noise = np.random.default_rng(noise)
@@ -58,7 +60,7 @@ class Maze2dRecorder:
         self._maze.set_target()
 
     def record(self, rows: int) -> Columns:
-        """`rows` further rows, or all that are left."""
+        """The next `rows` rows, or all that are left."""
         recorded = [self._row() for _ in range(min(rows, self._steps - self._rows))]
         return stacked(recorded, TYPES) if recorded else {}
 
@@ -72,7 +74,7 @@ class Maze2dRecorder:
         self._since_target += 1
         self._rows += 1
         ends = bool(reached) or self._since_target == self._longest or self._rows == self._steps
-        # Single precision on the way in: what is recorded is what was done.
+        # The recorded action, which was rounded to single precision.
         maze.step(action.astype(np.float64))
         if ends:
             maze.set_target()
@@ -89,7 +91,7 @@ class Maze2dRecorder:
         }
 
     def state(self) -> dict[str, Any]:
-        """The simulation's, the controller's and the random generators' states."""
+        """The states of the simulation, of the controller and of the random generators."""
         data, controller = self._maze.sim.data, self._controller
         return {
             "rows": self._rows,
@@ -99,7 +101,7 @@ class Maze2dRecorder:
                 "time": data.time,
                 "qpos": data.qpos.tolist(),
                 "qvel": data.qvel.tolist(),
-                # The solver begins with it: without it the next step differs in its last digits.
+                # The solver's first guess: without it, the last digits of the next step would differ.
                 "qacc_warmstart": data.qacc_warmstart.tolist(),
             },
             "target": np.asarray(self._maze.get_target()).tolist(),
@@ -109,7 +111,7 @@ class Maze2dRecorder:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go to where :meth:`state` was."""
+        """Go back to a result of :meth:`state`."""
         self._rows, self._since_target = state["rows"], state["since_target"]
         self._noise.bit_generator.state = state["noise"]
         simulation, data = state["simulation"], self._maze.sim.data

@@ -1,4 +1,4 @@
-"""Robots' policies from files: a tanh-Gaussian network of two hidden layers, as soft actor-critic trains it."""
+"""Robots' policies, read from files: tanh-Gaussian networks with two hidden layers, as soft actor-critic trains them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-# The layers (first hidden, second hidden, mean, log deviation) as rlkit and as Stable-Baselines3 name them.
+# The names of the layers (first hidden, second hidden, mean, log standard deviation) in rlkit and in Stable-Baselines3.
 LAYOUTS = (
     ("fc0", "fc1", "last_fc", "last_fc_log_std"),
     ("latent_pi.0", "latent_pi.2", "mu", "log_std"),
 )
-LOG_STD_RANGE = (-20.0, 2.0)  # soft actor-critic's, in both
+LOG_STD_RANGE = (-20.0, 2.0)  # the same in both
 
 
 class TanhGaussianPolicy:
     """a = tanh(μ(s) + σ(s) ε) with ε ~ N(0, I); μ and log σ are linear in a relu network of two hidden layers.
 
     Args:
-        weights: for each layer its `.weight`, shape (out, in), and `.bias`, shape (out,), by one of the `LAYOUTS`.
-        observation_dim, action_dim: what the network must take and give.
+        weights: the `.weight` (out, in) and `.bias` (out,) of each layer, named as in one of the `LAYOUTS`.
+        observation_dim, action_dim: the sizes of the input and of the output that the network must have.
 
     Raises:
         ValueError: a layer is missing, has another shape than expected, or holds NaN or infinity.
@@ -35,7 +35,7 @@ class TanhGaussianPolicy:
         names = next((names for names in LAYOUTS if f"{names[0]}.weight" in weights), None)
         if names is None:
             expected = " or ".join(f"{layout[0]}.weight" for layout in LAYOUTS)
-            raise ValueError(f"expected a policy of which the first layer is {expected}, got {sorted(weights)}")
+            raise ValueError(f"expected a policy whose first layer is {expected}, got {sorted(weights)}")
         if missing := [f"{n}.{part}" for n in names for part in ("weight", "bias") if f"{n}.{part}" not in weights]:
             raise ValueError(f"the policy lacks {', '.join(missing)}; it has {sorted(weights)}")
         layers = [tuple(np.asarray(weights[f"{n}.{part}"]) for part in ("weight", "bias")) for n in names]
@@ -56,7 +56,7 @@ class TanhGaussianPolicy:
     def sample(
         self, observation: Float[np.ndarray, " obs"], generator: np.random.Generator
     ) -> Float[np.ndarray, " act"]:
-        """A draw of a, in [-1, 1]."""
+        """Draw an action, in [-1, 1]."""
         features = self._features(observation)
         mean = _linear(self._mean, features)
         deviation = np.exp(np.clip(_linear(self._log_std, features), *LOG_STD_RANGE))
@@ -68,11 +68,11 @@ class TanhGaussianPolicy:
 
 
 def load_policy(path: str | os.PathLike, observation_dim: int, action_dim: int) -> tuple[TanhGaussianPolicy, str]:
-    """The policy of an .npz file, and the file's sha256, 64 digits.
+    """The policy in an .npz file, and the file's sha256 (64 digits).
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: no .npz file of arrays, or not a policy of these dimensions.
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no .npz file of arrays, or not a policy of these dimensions.
     """
     content = Path(path).read_bytes()
     try:

@@ -1,4 +1,4 @@
-"""Which data sets can be regenerated, and what decides one: task, seed, number of steps, policies and versions."""
+"""Which data sets can be regenerated, and everything that their contents depend on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sfbc_core.tasks.registry import REGENERATED
 PACKAGES = ("sfbc-core", "d4rl", "gym", "mujoco", "numpy")
 MILLION = 1_000_000
 
-# D4RL's names of the tasks, and how many transitions D4RL's file has, rounded to millions.
+# D4RL's names of the tasks, and the number of transitions in D4RL's file, rounded to millions.
 SIZES: dict[str, int] = {
     "maze2d-umaze-v1": MILLION,
     "maze2d-medium-v1": 2 * MILLION,
@@ -36,14 +36,14 @@ SIZES: dict[str, int] = {
         for data in ("medium", "expert", "medium-expert")
     },
 }
-_ROBOTS = {"hopper": (11, 3), "halfcheetah": (17, 6), "walker2d": (17, 6)}  # observation and action coordinates
+_ROBOTS = {"hopper": (11, 3), "halfcheetah": (17, 6), "walker2d": (17, 6)}  # sizes of observations and actions
 _POLICIES = {"antmaze": ("an ant that follows a direction",)}
 _ARTICLES = {"medium": "a", "expert": "an"}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a regenerated file; make it with :func:`make_recipe`."""
+    """Everything that the contents of a regenerated file depend on; made by :func:`make_recipe`."""
 
     task: str  # D4RL's name
     seed: int
@@ -53,11 +53,11 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """The name under which the data is known, which can never pass as D4RL's."""
+        """The name of the data, which nobody can mistake for D4RL's."""
         return REGENERATED + self.task
 
     def attributes(self) -> dict[str, str | int]:
-        """What stands in the file: name, seed, steps, versions and the digests of the policy files."""
+        """What is written into the file: name, seed, steps, versions and the digests of the policy files."""
         digests = {f"policy_{i}_sha256": digest for i, digest in enumerate(self.digests)}
         versions = {f"version_{package}": _version(package) for package in PACKAGES}
         return {
@@ -70,11 +70,11 @@ class Recipe:
         }
 
     def digest(self) -> str:
-        """The first 12 digits of the sha256 of :meth:`attributes`."""
+        """The first 12 digits of a sha256 over :meth:`attributes`."""
         return hashlib.sha256(json.dumps(self.attributes(), sort_keys=True).encode()).hexdigest()[:12]
 
     def make_recorder(self) -> Recorder:
-        """What records it, at its beginning."""
+        """A new recorder of this recipe, at the beginning of the recording."""
         family = self.task.partition("-")[0]
         if family == "maze2d":
             return Maze2dRecorder(self.task, self.seed, self.steps)
@@ -86,12 +86,12 @@ class Recipe:
 def _version(package: str) -> str:
     try:
         return version(package)
-    except PackageNotFoundError:  # this package itself, when it runs from its source folder
+    except PackageNotFoundError:  # this package may run from its source folder
         return "not installed"
 
 
 def policies_needed(task: str) -> tuple[str, ...]:
-    """What the policies of a task are to be, in the order of their files; empty for maze2d.
+    """A description of each policy that the task needs, in the order in which their files are given; empty for maze2d.
 
     Raises:
         ValueError: the task has no recipe.
@@ -105,20 +105,20 @@ def policies_needed(task: str) -> tuple[str, ...]:
 def make_recipe(
     task: str, *, steps: int | None = None, seed: int = 0, policies: Sequence[str | os.PathLike] = ()
 ) -> Recipe:
-    """A recipe, its policies read from their files.
+    """Make a recipe, and read its policies from their files.
 
     Args:
         task: D4RL's name, such as "maze2d-umaze-v1".
-        steps: transitions; as many as D4RL's file has if not given.
+        steps: number of transitions; by default as many as D4RL's file has.
         seed: an integer >= 0.
         policies: .npz files (see :mod:`sfbc_core.tasks.d4rl.regeneration.policies`): none for maze2d, a
-            direction-following ant for antmaze, one for "medium" and "expert" locomotion, the medium one and then the expert
-            one for "medium-expert".
+            direction-following ant for antmaze, one for "medium" and "expert" locomotion, and for "medium-expert" the
+            medium one and then the expert one.
 
     Raises:
-        ValueError: the task has no recipe, too few steps, a negative seed, another number of policies, or a file that is no
-            policy for that robot.
-        FileNotFoundError: a policy file is not there.
+        ValueError: the task has no recipe, there are too few steps, the seed is negative, the number of policies is
+            wrong, or a file is no policy for this robot.
+        FileNotFoundError: there is no such policy file.
     """
     needed = policies_needed(task)
     steps = SIZES[task] if steps is None else steps
@@ -127,14 +127,14 @@ def make_recipe(
     if seed < 0:
         raise ValueError(f"expected a seed of at least 0, got {seed}")
     if len(policies) != len(needed):
-        of_what = f" ({', then '.join(needed)})" if needed else ""
-        raise ValueError(f"{task} needs {len(needed)} policy file(s){of_what}, got {len(policies)}")
-    # An ant's policy sees all but its place (27) and the direction (2).
+        which = f" ({', then '.join(needed)})" if needed else ""
+        raise ValueError(f"{task} needs {len(needed)} policy file(s){which}, got {len(policies)}")
+    # An ant's policy sees 29 numbers: the robot's state without x and y (27) and a direction (2).
     dimensions = _ROBOTS.get(task.partition("-")[0], (29, 8))
     read = [load_policy(path, *dimensions) for path in policies]
     return Recipe(task, seed, steps, tuple(digest for _, digest in read), tuple(policy for policy, _ in read))
 
 
 def rules_of(task: str) -> Rules:
-    """How a regenerated file is read: maze2d's flags mean as little as in D4RL's files, all others are right."""
+    """How to read a regenerated file: maze2d's flags are as meaningless as in D4RL's files, all others are correct."""
     return rules_for(task) if task.startswith("maze2d-") else Rules()

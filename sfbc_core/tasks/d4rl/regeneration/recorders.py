@@ -1,4 +1,4 @@
-"""What every recipe is to the file writer: something that records on from a state that can be written down."""
+"""Recorders: they produce the rows of a recipe, and can stop and go on later with the same numbers."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ Columns = dict[str, np.ndarray]  # D4RL's name of a column -> its rows, shape (N
 
 @runtime_checkable
 class Recorder(Protocol):
-    """A stream of transitions that goes on from :meth:`state` to the bit, in another process as well."""
+    """A stream of transitions. From a stored :meth:`state` it goes on with the same bits, also in another process."""
 
     def record(self, rows: int) -> Columns:
-        """At least `rows` further rows, or all that are left; none when the recording is complete."""
+        """The next rows: at least `rows`, or all that are left; none when the recording is complete."""
 
     def state(self) -> dict[str, Any]:
-        """Where the recording is, as JSON can hold it."""
+        """How far the recording is, as values that fit into JSON."""
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go to where :meth:`state` was."""
+        """Go back to a result of :meth:`state`."""
 
 
 class EpisodeRecorder(ABC):
-    """A recorder of episodes, of which each follows from the seed and its number alone: those are the whole state.
+    """A recorder of episodes that depend on nothing but the seed and their number, so its state is a number.
 
     Args:
-        seed: of the recording.
-        ends: after how many rows each part of the recording ends; the last is the number of all rows. An episode that
-            reaches the end of its part is cut there.
+        seed: the same seed makes the same recording.
+        ends: the number of rows up to the end of each part of the recording; the last is the total. An episode is cut off
+            where its part ends.
     """
 
     def __init__(self, seed: int, ends: tuple[int, ...]) -> None:
@@ -38,7 +38,7 @@ class EpisodeRecorder(ABC):
         self._episode = self._rows = 0
 
     def record(self, rows: int) -> Columns:
-        """At least `rows` further rows of whole episodes, or all that are left."""
+        """The next rows, in whole episodes: at least `rows`, or all that are left."""
         episodes: list[Columns] = []
         until = min(self._rows + rows, self._ends[-1])
         while self._rows < until:
@@ -55,17 +55,17 @@ class EpisodeRecorder(ABC):
 
     @abstractmethod
     def episode(self, seeds: np.random.SeedSequence, part: int, longest: int) -> Columns:
-        """One episode of the given part, of at most `longest` rows; its end is flagged as a timeout if it is no terminal."""
+        """One episode of the given part, of at most `longest` rows. A last row that is no terminal will become a timeout."""
 
     def state(self) -> dict[str, Any]:
-        """The number of the next episode, and of rows so far."""
+        """The number of the next episode, and the number of rows so far."""
         return {"episode": self._episode, "rows": self._rows}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go to where :meth:`state` was."""
+        """Go back to a result of :meth:`state`."""
         self._episode, self._rows = state["episode"], state["rows"]
 
 
 def stacked(rows: list[dict[str, Any]], types: dict[str, Any]) -> Columns:
-    """Rows, each a dict of one value a column, as columns of the given types."""
-    return {name: np.array([row[name] for row in rows], dtype=kind) for name, kind in types.items()}
+    """Turn a list of rows into columns of the given types."""
+    return {name: np.array([row[name] for row in rows], dtype=dtype) for name, dtype in types.items()}

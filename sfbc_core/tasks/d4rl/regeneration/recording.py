@@ -1,4 +1,4 @@
-"""From a recipe to a file of D4RL's layout: in chunks, so that a recording that was killed goes on and ends the same."""
+"""From a recipe to a file with D4RL's layout, in chunks: a recording that was killed goes on and ends with the same data."""
 
 from __future__ import annotations
 
@@ -16,52 +16,53 @@ from sfbc_core.progress import progress_bar
 from sfbc_core.tasks.d4rl.datasets import dataset_folder
 from sfbc_core.tasks.d4rl.regeneration.recipes import Recipe
 
-CHUNK = 10_000  # rows between two points from which a recording can go on: 1 to 10 seconds of work
+CHUNK = 10_000  # rows that are stored at a time, and lost at most if the recording is killed: 1 to 10 seconds of work
 
 
 def regenerated_folder() -> Path:
-    """Where regenerated files are kept: the folder `regen` in :func:`~sfbc_core.tasks.d4rl.datasets.dataset_folder`."""
+    """The folder of regenerated files: `regen` in :func:`~sfbc_core.tasks.d4rl.datasets.dataset_folder`."""
     return dataset_folder() / "regen"
 
 
 def regenerated_path(task: str, folder: str | os.PathLike | None = None) -> Path:
-    """The file of a task. Its own name tells it from D4RL's, in whatever folder it comes to lie."""
+    """The path of a task's file. Even in another folder, its name shows that it is not D4RL's."""
     return (regenerated_folder() if folder is None else Path(folder)) / f"regen-{task}.hdf5"
 
 
 def record(
     recipe: Recipe, folder: str | os.PathLike | None = None, *, chunk: int = CHUNK, progress: bool = True
 ) -> Path:
-    """Follow a recipe and write its file, unless it is there already.
+    """Follow a recipe and write its file, unless that exists.
 
-    Finished chunks lie beside the file, in a hidden folder named after the recipe, until the whole is joined there and
-    renamed. A call after a kill goes on from the last of them. What comes out depends on neither the kill
-    nor `chunk`.
+    Finished chunks are kept beside the file, in a hidden folder named after the recipe, until they are complete and joined.
+    After a kill, the next call goes on from the last of them. The result depends neither on kills nor on `chunk`.
 
     Args:
         recipe: what to record.
-        folder: where; :func:`regenerated_folder` if it is not given.
-        chunk: rows between two points from which the recording can go on.
+        folder: where to put the file; :func:`regenerated_folder` by default.
+        chunk: number of rows that are stored at a time.
         progress: whether to show how far it is: a bar, or a line a minute where stderr is no terminal.
 
     Returns:
-        The path of the file: D4RL's columns, and the recipe in its attributes.
+        The path of the file, which has D4RL's columns and, in its attributes, the recipe.
 
     Raises:
-        FileExistsError: there is a file of that task by another recipe.
+        FileExistsError: there is a file of this task that was made with another recipe.
         ValueError: `chunk` is not positive.
     """
     if chunk < 1:
         raise ValueError(f"expected chunks of at least 1 row, got {chunk}")
     path = regenerated_path(recipe.task, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):  # two that record the same would disturb each other
+    with FileLock(path.with_name(f".{path.name}.lock")):  # two processes that record the same would disturb each other
         chunks = path.with_name(f".{path.name}.{recipe.digest()}")
         if path.exists():
             _check_same_recipe(path, recipe)
         else:
             _record_chunks(recipe, chunks, chunk, progress)
-            joined = chunks / "joined.hdf5"  # not beside the file: what a kill leaves of it goes when the chunks go
+            joined = (
+                chunks / "joined.hdf5"
+            )  # in this folder, so that a half of it, after a kill, is removed with the chunks
             _join(chunks, joined, recipe)
             os.replace(joined, path)
         shutil.rmtree(chunks, ignore_errors=True)
@@ -69,11 +70,11 @@ def record(
 
 
 def recorded_attributes(path: str | os.PathLike) -> dict[str, str | int]:
-    """The recipe in the attributes of a file; empty if it has none.
+    """The recipe in a file's attributes; empty if there is none.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: no readable HDF5 file.
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no readable HDF5 file.
     """
     try:
         with h5py.File(path, "r") as file:
@@ -87,12 +88,12 @@ def recorded_attributes(path: str | os.PathLike) -> dict[str, str | int]:
 def _check_same_recipe(path: Path, recipe: Recipe) -> None:
     expected, found = recipe.attributes(), recorded_attributes(path)
     if differing := [
-        f"{name} {found.get(name, 'nowhere')} instead of {value}"
+        f"{name} {found.get(name, 'missing')} instead of {value}"
         for name, value in expected.items()
         if found.get(name) != value
     ]:
         raise FileExistsError(
-            f"{path} is there by another recipe ({'; '.join(differing)}): remove it, or choose another folder"
+            f"{path} was made with another recipe ({'; '.join(differing)}): remove it, or choose another folder"
         )
 
 
@@ -101,7 +102,7 @@ def _chunk_paths(chunks: Path) -> list[Path]:
 
 
 def _record_chunks(recipe: Recipe, chunks: Path, rows: int, progress: bool) -> None:
-    """Record all chunks that are not there yet."""
+    """Record all chunks that are still missing."""
     chunks.mkdir(exist_ok=True)
     save_json(chunks / "recipe.json", recipe.attributes())  # for whoever wonders what this folder is
     recorder = recipe.make_recorder()
@@ -121,7 +122,7 @@ def _record_chunks(recipe: Recipe, chunks: Path, rows: int, progress: bool) -> N
 
 
 def _join(chunks: Path, path: Path, recipe: Recipe) -> None:
-    """All chunks as one HDF5 file."""
+    """Write all chunks into one HDF5 file."""
     with h5py.File(path, "w") as file:
         file.attrs.update(recipe.attributes())
         start = 0

@@ -1,4 +1,4 @@
-"""Tasks with regenerated data: D4RL's environments and reference scores, under names of their own."""
+"""Tasks with regenerated data: D4RL's environments and reference scores under names of their own."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _FAMILIES = {"maze2d": maze2d.make_task, "antmaze": antmaze.make_task}
 
 
 def make_task(name: str) -> Task:
-    """The task `name`, such as "regen/maze2d-umaze-v1": that of D4RL, but for its name and its data.
+    """The task `name`, such as "regen/maze2d-umaze-v1": D4RL's task with another name and other data.
 
     Raises:
         ImportError: D4RL is not installed.
     """
     d4rl_name = name.removeprefix(REGENERATED)
     task = _FAMILIES.get(d4rl_name.partition("-")[0], locomotion.make_task)(d4rl_name)
-    # Not at the top: it needs h5py, which is as optional as D4RL. By now it is clear that both are there.
+    # Not at the top: it needs h5py. Where D4RL is not installed that is missing too, and the line above has said so better.
     from sfbc_core.tasks.d4rl.regeneration.loading import load_regenerated
 
     return replace(task, name=name, load_trajectories=partial(load_regenerated, d4rl_name))

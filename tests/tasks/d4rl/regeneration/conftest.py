@@ -1,4 +1,4 @@
-"""Policies of random weights, so that no trained one is needed."""
+"""Policies with random weights, so that no trained one is needed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 def random_weights(observation_dim, action_dim, *, names=("latent_pi.0", "latent_pi.2", "mu", "log_std"), mean=0.0):
-    """A small network of which the mean action is about tanh(`mean`) in every coordinate, and the deviation about 0.6."""
+    """A small network; in every coordinate, its mean action is about tanh(`mean`) and its standard deviation about 0.6."""
     rng = np.random.default_rng(0)
     sizes = [(16, observation_dim), (12, 16), (action_dim, 12), (action_dim, 12)]
     biases = (0.0, 0.0, mean, -0.5)
@@ -24,7 +24,7 @@ def random_weights(observation_dim, action_dim, *, names=("latent_pi.0", "latent
 
 @pytest.fixture
 def policy_file(tmp_path):
-    """Write an .npz file of random weights; give its path."""
+    """Write an .npz file with random weights and return its path."""
 
     def write(observation_dim: int, action_dim: int, name: str = "policy", **options) -> Path:
         path = tmp_path / f"{name}.npz"

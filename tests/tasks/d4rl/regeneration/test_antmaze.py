@@ -1,4 +1,4 @@
-"""Antmaze's recipe, with a policy of random weights: an ant that stumbles, but is rewarded and recorded as any."""
+"""Antmaze's recipe, with a policy of random weights: the ant stumbles, but is rewarded and recorded like any other."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_episodes_last_for_the_time_limit_and_the_last_is_cut(make):
 
 def test_rewards_and_terminals_are_the_environments_where_the_ant_is_next_to_its_goal(make, monkeypatch):
     recorder = make(UMAZE, 1400)
-    # A goal where the ant starts, so that one that stumbles reaches it, and leaves it, and comes back.
+    # The goal is where the ant starts, so that a stumbling ant is at it, leaves it and comes back.
     monkeypatch.setattr(recorder._maze, "goal_sampler", lambda *_: None)
     monkeypatch.setattr(recorder._maze, "_goal_sampler", None)
     monkeypatch.setattr(recorder._maze, "set_target", lambda: recorder._maze.set_target_goal((0.6, 0.3)))

@@ -14,7 +14,7 @@ from sfbc_core.tasks.d4rl.regeneration.policies import load_policy
 
 @pytest.fixture
 def policies(policy_file):
-    """One that pushes one way, one that pushes the other."""
+    """Two policies: one pushes in one direction, the other in the opposite one."""
     return tuple(load_policy(policy_file(11, 3, mean=mean), 11, 3)[0] for mean in (2.0, -2.0))
 
 

@@ -1,4 +1,4 @@
-"""Maze2d's recipe: the way is D4RL's controller's, rows follow from one another, rewards are the environment's."""
+"""Maze2d's recipe: the ball goes as D4RL's controller sends it, each row leads to the next, and rewards are the task's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sfbc_core.tasks.d4rl.regeneration import maze2d
 from sfbc_core.tasks.d4rl.regeneration.maze2d import Maze2dRecorder
 from sfbc_core.tasks.d4rl.waypoints import waypoint_controller_class
 
-# As in conftest.py, which comes too late for the recording that tests share.
+# Also here, because the fixture in conftest.py comes too late for the recording that the tests share.
 pytestmark = pytest.mark.skipif(find_spec("d4rl") is None, reason="d4rl is in the extra sfbc-core[d4rl]")
 STEPS = 20_000
 TASKS = ("maze2d-umaze-v1", "maze2d-medium-v1", "maze2d-large-v1")
@@ -33,12 +33,12 @@ def mean_segment(columns):
 def test_segments_are_as_long_as_in_a_million_steps(umaze):
     """80.0 steps on average in a million (standard error 0.5); here within four standard errors, which are up to 16."""
     mean, error = mean_segment(umaze)
-    assert error < 4, "the test would say little"
+    assert error < 4, "the test would prove little"
     assert abs(mean - 80) < 4 * np.hypot(error, 0.5)
 
 
 def test_without_noise_the_controller_is_as_fast_as_known(monkeypatch):
-    """71 to 76 steps on average is what other regenerations report without noise; here within four standard errors."""
+    """Others who regenerated the data without noise report 71 to 76 steps on average; here within four standard errors."""
     monkeypatch.setattr(maze2d, "ACTION_NOISE", 0.0)
     mean, error = mean_segment(Maze2dRecorder("maze2d-umaze-v1", seed=0, steps=20_000).record(20_000))
     assert error < 4 and 71 - 4 * error < mean < 76 + 4 * error
@@ -65,7 +65,7 @@ def test_rewards_are_the_environments_of_the_rows_own_state(umaze):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_each_row_leads_to_the_next_by_the_environments_physics(task, umaze):
-    """From clean states: the solver then does not begin with what the step before left it, a difference far below 1e-6."""
+    """Each step from a clean state. The solver then starts from another guess, a difference far below 1e-6."""
     columns = umaze if "umaze" in task else Maze2dRecorder(task, seed=1, steps=400).record(400)
     maze = D4RLEnv(task).d4rl_env
     maze.reset()
@@ -82,7 +82,7 @@ def test_each_row_leads_to_the_next_by_the_environments_physics(task, umaze):
 
 
 def test_the_noise_of_actions_has_a_deviation_of_half_and_is_clipped():
-    """Of a controller that does nothing the noise is all there is: half lies within 0.6745 · 0.5, P(|ε| > 2) at ±1."""
+    """If the controller does nothing, actions are noise: half lie within 0.6745 · 0.5, a share P(|ε| > 2) at ±1."""
     recorder = Maze2dRecorder("maze2d-umaze-v1", seed=0, steps=2000)
     recorder._controller.get_action = lambda *_: (np.zeros(2), False)
     sizes = np.abs(recorder.record(2000)["actions"]).ravel()
@@ -93,7 +93,7 @@ def test_the_noise_of_actions_has_a_deviation_of_half_and_is_clipped():
 
 def test_the_way_is_that_of_d4rls_controller_as_shipped():
     spec = D4RLEnv("maze2d-medium-v1").d4rl_env.str_maze_spec
-    # Only now: the environment has imported d4rl in the way that works.
+    # Only now, because making the environment has imported d4rl in the way that works.
     from d4rl.pointmaze.waypoint_controller import WaypointController
 
     ours, shipped = waypoint_controller_class()(spec, 5), WaypointController(spec)

@@ -1,4 +1,4 @@
-"""Policy files: both layouts, what is drawn, and files that are refused."""
+"""Policy files: both layouts, the actions that are drawn, and files that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file: D4RL's layout, the recipe in its attributes, and the same after any kill."""
+"""The file has D4RL's layout and the recipe in its attributes, and comes out the same after any kill."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_recording_that_failed_goes_on_from_its_last_chunk(tmp_path, monkeypat
     assert not regenerated_path(UMAZE, tmp_path).exists()
     monkeypatch.setattr(Maze2dRecorder, "record", lambda self, number: recorded.append(number) or rows(self, number))
     assert_same(record(recipe, tmp_path, chunk=300), undisturbed)
-    assert len(recorded) == 3 + 3, "two chunks that were left, and the empty one that tells the end"
+    assert len(recorded) == 3 + 3, "the two chunks that were left, and an empty one that marks the end"
     assert_nothing_is_left(tmp_path)
 
 
