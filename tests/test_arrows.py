@@ -15,8 +15,6 @@ ALGORITHMS = ("behavior", "critic", "planning", "selection", "methods")
 FORBIDDEN = {"tasks": (*ALGORITHMS, "experiments", "book")}
 CLOSED = ("diffusion", "tabular")  # these import nothing else of the package
 ABOVE = {"experiments": ("experiments", "book"), "book": ("book",)}  # a part, and the only ones that may import it
-# (who, what): not as it should be, and known. The data's summary in a study's record is a page's text.
-EXCEPTIONS = {("experiments/study.py", "sfbc_core.book.descriptions")}
 
 
 def imports(file: Path, package: Path) -> Iterator[str]:
@@ -58,10 +56,7 @@ def wrong_arrows(package: Path) -> list[tuple[str, str]]:
 
 
 def test_the_arrows_of_the_package():
-    wrong = set(wrong_arrows(PACKAGE))
-    assert wrong == EXCEPTIONS, (
-        "left: what is wrong now; right: the known exceptions, each of which must still be there"
-    )
+    assert wrong_arrows(PACKAGE) == []
 
 
 def test_the_rules_name_parts_that_are_there():

@@ -14,6 +14,9 @@ from sfbc_core.experiments.paper import paper_config, paper_settings
 from sfbc_core.experiments.profiles import choose
 from sfbc_core.experiments.sizes import small_config, smoke_config
 from sfbc_core.experiments.trial import Trial
+from sfbc_core.methods.awr import AWRConfig
+from sfbc_core.methods.decision_transformer import DecisionTransformerConfig
+from sfbc_core.methods.iql import IQLConfig
 from sfbc_core.methods.sfbc import SfBCConfig
 
 MAZES = ("umaze", "medium", "large")
@@ -184,7 +187,53 @@ def locomotion_trials(profile: str) -> list[Trial]:
     return trials
 
 
+# ---- The pilots of the methods' floor --------------------------------------------------------------------------------
+
+# IQL's paper has settings for two families. Neither was chosen for these tasks, so both are run.
+IQL_SETTINGS = {
+    "IQL, as in locomotion": {"rewards": "return_range"},
+    "IQL, as in antmaze": {"rewards": "minus_one", "expectile": 0.9, "inverse_temperature": 10.0},
+}
+CARS = ("bidirectional-car", "bidirectional-car-single-side")
+UMAZE = "regen/maze2d-umaze-v1"
+UMAZE_STEPS = 300  # after which D4RL cuts an episode
+
+
+def pilot_methods(task: str, steps: int, seed: int) -> dict[str, Any]:
+    """The configs of behavior cloning, AWR, IQL and the Decision Transformer with so many gradient steps, by label."""
+    methods: dict[str, Any] = {
+        "cloning": AWRConfig.small(steps, alpha=0.0, seed=seed),
+        "AWR": AWRConfig.small(steps, seed=seed),
+    }
+    for label, settings in IQL_SETTINGS.items():
+        if task == UMAZE and settings["rewards"] == "return_range":
+            settings = {"rewards": "as_recorded"}  # its data are one episode: there is no range of returns
+        methods[label] = IQLConfig.small(steps, seed=seed, **settings)
+    horizon = UMAZE_STEPS if task == UMAZE else None
+    methods["Decision Transformer"] = DecisionTransformerConfig.small(steps, horizon=horizon, seed=seed)
+    return methods
+
+
+def pilot_trials(profile: str) -> list[Trial]:
+    """Every pilot on both tasks of the car and in the smallest maze, with every seed."""
+    tasks = choose(profile, smoke=CARS[:1], quick=(*CARS, UMAZE), full=(*CARS, UMAZE))
+    return [
+        Trial(
+            task,
+            config,
+            episodes=choose(profile, smoke=2, quick=20 if task == UMAZE else 100, full=100),
+            transitions=choose(profile, smoke=400, quick=1_000_000 if task == UMAZE else 20_000, full=1_000_000),
+            label=label,
+            profile=profile,
+        )
+        for task in tasks
+        for seed in range(choose(profile, smoke=1, quick=3, full=3))
+        for label, config in pilot_methods(task, choose(profile, smoke=5, quick=5_000, full=100_000), seed).items()
+    ]
+
+
 SUITES: dict[str, Suite] = {
+    "pilots": Suite(pilot_trials),
     "maze2d": Suite(
         maze2d_trials,
         {

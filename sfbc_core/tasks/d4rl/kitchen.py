@@ -10,6 +10,7 @@ from __future__ import annotations
 from sfbc_core.tasks.d4rl.task import d4rl_task
 from sfbc_core.tasks.registry import Task
 
+
 def make_task(name: str) -> Task:
     """The task kitchen-{complete, partial, mixed}-v0.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sfbc_core.tasks.d4rl.task import d4rl_task
 from sfbc_core.tasks.registry import Task
 
+
 def make_task(name: str) -> Task:
     """The task {halfcheetah, hopper, walker2d}-{medium-expert, medium, medium-replay}-v2.
 

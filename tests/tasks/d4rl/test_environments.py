@@ -84,28 +84,6 @@ def test_every_task_is_made_reset_stepped_and_scored(name):
     assert task.normalized_score(np.array([low, high])).tolist() == [0, 100]
 
 
-def test_hyper_parameters_are_the_papers():
-    """Appendix B.1, and Section 6.1 for the actions averaged in locomotion."""
-    k, episodes, trials, averaged, hidden = (
-        {name: getattr(load_task(name).config, field) for name in NAMES}
-        for field in (
-            "planning_iterations",
-            "evaluation_episodes",
-            "trials",
-            "actions_averaged",
-            "critic_hidden",
-        )
-    )
-    for name in NAMES:
-        locomotion, ant = name.startswith(("hopper", "halfcheetah", "walker2d")), name.startswith("antmaze")
-        if locomotion or ant:
-            assert k[name] == (2 if locomotion else 4 if "umaze" in name else 5)
-        assert episodes[name] == (100 if ant else 20)
-        assert trials[name] == (4 if locomotion or ant else 3)
-        assert averaged[name] == (4 if locomotion else 1)
-        assert sorted(hidden[name]) == ([256, 256, 512] if name.startswith("antmaze-large") else [256, 256])
-
-
 @pytest.mark.parametrize("name", ONE_OF_EACH)
 @pytest.mark.filterwarnings("ignore:.*:UserWarning:gymnasium")  # it recommends bounded and float32 spaces
 def test_the_environment_follows_the_api(name):

@@ -1,0 +1,129 @@
+"""Stored results: nothing is changed unseen, nothing is lost, and the frame holds every episode."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sfbc_core.experiments import Results, Trial, run_trial, score_table, stored_results
+from sfbc_core.experiments.results import add_lines, measurements_path, read_lines
+from sfbc_core.experiments.suites import SUITES
+
+RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
+
+
+def line_of(trial, score=1.0):
+    """A line as a trial leaves it, with made-up episodes: returns of 0 and `score`."""
+    earned = {"returns": [0.0, score], "lengths": [7, 9], "final": [[1.0, 2.0], [3.0, 4.0]]}
+    facts = {"profile": "smoke", "seed": "3", "date": "2026-01-01 00:00 UTC", "seconds": "60"}
+    return {
+        "id": trial.identity,
+        "trial": trial.to_json(),
+        "transitions": 400,
+        "reference_returns": [0.0, 2.0],
+        "variants": {name: earned for name in trial.variants},
+        "provenance": {**facts, "versions": "one", "machine": "two"},
+    }
+
+
+def test_lines_are_added_replaced_and_kept_in_order(trial, tmp_path):
+    path, other = tmp_path / "suite.jsonl", replace(trial, episodes=2)
+    add_lines(path, [line_of(trial)])
+    add_lines(path, [line_of(other)])
+    add_lines(path, [line_of(trial, score=2.0)])
+    lines = read_lines(path)
+    assert [line["id"] for line in lines] == [trial.identity, other.identity]
+    assert lines[0]["variants"]["K = 1"]["returns"] == [0.0, 2.0]
+    assert path.read_text().count("\n") == 2
+    assert read_lines(tmp_path / "none.jsonl") == []
+
+
+def test_a_line_edited_by_hand_is_refused(trial, tmp_path):
+    path = tmp_path / "suite.jsonl"
+    add_lines(path, [line_of(trial)])
+    good = path.read_text()
+    path.write_text(good.replace('"returns": [0.0, 1.0]', '"returns": [1.0, 1.0]', 1))
+    with pytest.raises(ValueError, match=r"line 1 of .*suite\.jsonl was changed since it was written"):
+        read_lines(path)
+    with pytest.raises(ValueError, match="was changed"):
+        add_lines(path, [line_of(replace(trial, episodes=2))])
+    path.write_text(good + '{"id": ')
+    with pytest.raises(ValueError, match=r"line 2 of .* is not valid JSON"):
+        read_lines(path)
+    path.write_text("[1, 2]\n")
+    with pytest.raises(ValueError, match=r"line 1 .* was changed"):
+        read_lines(path)
+
+
+def test_the_frame_has_a_row_for_every_episode(trial, tmp_path):
+    result = run_trial(trial, tmp_path)
+    frame = Results([trial], [result]).frame()
+    assert len(frame) == 3 * 3 and set(frame["variant"]) == {"K = 1", "K = 2", "any"}
+    for name, of in frame.groupby("variant"):
+        stored = result["variants"][name]
+        assert of["return"].tolist() == stored["returns"] and of["length"].tolist() == stored["lengths"]
+        assert of["score"].tolist() == [100 * earned for earned in stored["returns"]]
+        assert of[["x", "y"]].to_numpy().tolist() == stored["final"]
+        assert set(of["iteration"]) == {1 if name == "K = 1" else 2}
+    assert set(frame["seed"]) == {trial.seed} and set(frame["id"]) == {trial.identity}
+
+
+def test_a_variant_of_which_the_mean_alone_was_kept_has_one_row(trial):
+    line = line_of(trial)
+    line["variants"]["any"] = {"mean_score": 12.5, "episodes": 20}
+    frame = Results([trial], [line]).frame()
+    (score,) = frame[frame["variant"] == "any"]["score"]
+    assert score == 12.5
+    assert frame.groupby("variant")["score"].mean().to_dict() == {"K = 1": 25.0, "K = 2": 25.0, "any": 12.5}
+
+
+def test_a_table_is_a_function_of_the_frame(trial):
+    other = replace(trial, method=replace(trial.method, seed=9))
+    table = score_table(Results([trial, other], [line_of(trial), line_of(other, score=2.0)]).frame())
+    row = table.loc["bidirectional-car", "SfBC", "K = 1"]
+    assert row["score"] == 37.5 and row["deviation over seeds"] == 12.5 and row["each seed"] == "25, 50"
+
+
+def test_what_is_missing_is_said(trial):
+    other = replace(trial, episodes=2)
+    results = Results([trial, other], [line_of(trial)], command="this command")
+    assert results.trials == [trial] and results.missing == [other]
+    assert results.origin()["missing"] == "1 trials; the command above makes them"
+    assert "this command" in repr(results) and "this command" in results._repr_html_()
+    assert "missing" not in Results([trial], [line_of(trial)]).origin()
+
+
+def test_a_config_that_has_got_a_field_since_is_still_the_same_trial(trial):
+    """Stored before `value_every` and `warmup_steps` existed, so to say."""
+    line = line_of(trial)
+    stored = json.loads(json.dumps(line["trial"]))
+    del stored["method"]["value_every"], stored["method"]["behavior"]["training"]["warmup_steps"]
+    assert Results([trial], [{**line, "trial": stored}]).trials == [trial]
+
+
+@pytest.mark.skipif(find_spec("d4rl") is None, reason="d4rl is not installed")
+@pytest.mark.parametrize("name", sorted(SUITES))
+def test_the_committed_results_are_those_of_the_suite_as_it_is(name):
+    """Or the book would show results of settings that are no longer those of its command."""
+    results = stored_results(name, "quick", RESULTS)
+    assert not results.missing
+    for trial, line in zip(results.trials, results.lines, strict=True):
+        assert line["id"] == trial.identity, "the default of a config field has changed since"
+        assert {variant: dict(of) for variant, of in trial.variants.items()} == line["trial"]["variants"]
+        assert np.isfinite(Results([trial], [line]).frame()["score"]).all()
+        if SUITES[name].measurements:
+            found = json.loads(measurements_path(RESULTS, trial).read_text(encoding="utf-8"))
+            assert set(SUITES[name].measurements) <= set(found)
+
+
+def test_an_unknown_trial_of_another_version_is_refused(trial):
+    line = line_of(trial)
+    line["trial"]["method"] |= {"temperature": 3}
+    with pytest.raises(ValueError, match=r"SfBCConfig has no field\(s\) \['temperature'\]"):
+        Results([trial], [line])
+    assert Trial.from_json(line_of(trial)["trial"]) == trial

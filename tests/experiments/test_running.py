@@ -1,0 +1,122 @@
+"""A suite runs what is missing, stores each trial as it is done, and chapters read it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from sfbc_core.experiments import Trial, run_suite, suite_results
+from sfbc_core.experiments import __main__ as command
+from sfbc_core.experiments.results import read_lines
+from sfbc_core.experiments.suites import SUITES, Suite
+
+
+@pytest.fixture
+def measured():
+    """Of which seeds something was measured, in order."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def small_suite(monkeypatch, tiny_sfbc, measured):
+    """Two seeds on the toy maze, with a measurement that remembers whom it saw."""
+
+    def count(trial, agent, task, data):
+        measured.append(trial.seed)
+        return {"critics": len(agent.critics), "task": task.name, "rows": len(data)}
+
+    def trials(profile):
+        config = replace(tiny_sfbc, planning_iterations=2)
+        variants = {f"K = {k}": {"iteration": k} for k in (1, 2)}
+        return [
+            Trial("toy-maze", replace(config, seed=seed), 2, variants, transitions=200, profile=profile)
+            for seed in (1, 0)
+        ]
+
+    monkeypatch.setitem(SUITES, "small", Suite(trials, {"count": count}))
+
+
+def test_every_trial_is_run_measured_and_stored_once(tmp_path, measured):
+    results = run_suite("small", "quick", tmp_path / "runs", tmp_path / "results")
+    assert [trial.seed for trial in results.trials] == [1, 0] and not results.missing
+    counts = results.measured("count")
+    assert counts["toy-maze", 1] == {"critics": 2, "task": "toy-maze", "rows": 200}
+    assert measured == [1, 0]
+    again = run_suite("small", "quick", tmp_path / "runs", tmp_path / "results")
+    assert measured == [1, 0] and again.frame().equals(results.frame())
+    with pytest.raises(ValueError, match=r"no measurement 'films' of toy-maze; expected one of \['count'\]"):
+        results.measured("films")
+
+
+def test_what_was_stored_before_a_trial_failed_stays(tmp_path, monkeypatch):
+    real = SUITES["small"].measurements["count"]
+
+    def fails(trial, *rest):
+        if trial.seed == 0:
+            raise RuntimeError("the power went")
+        return real(trial, *rest)
+
+    monkeypatch.setitem(SUITES, "small", replace(SUITES["small"], measurements={"count": fails}))
+    with pytest.raises(RuntimeError, match="the power went"):
+        run_suite("small", "quick", tmp_path / "runs", tmp_path / "results")
+    assert [line["provenance"]["seed"] for line in read_lines(tmp_path / "results" / "small.jsonl")] == ["1"]
+
+
+def test_an_executor_gives_the_same_scores(tmp_path):
+    alone = run_suite("small", "quick", tmp_path / "alone", tmp_path / "results")
+    with ThreadPoolExecutor(2) as executor:
+        together = run_suite("small", "quick", tmp_path / "together", tmp_path / "others", executor=executor)
+    assert alone.frame().equals(together.frame())
+
+
+def test_a_chapter_reads_what_is_stored_but_makes_it_at_smoke(tmp_path, measured):
+    with pytest.raises(
+        FileNotFoundError, match=r"--cwd notebooks.*python -m sfbc_core\.experiments run small --profile quick"
+    ):
+        suite_results("small", "quick", tmp_path)
+    run_suite("small", "quick", tmp_path / "runs", tmp_path, trials=SUITES["small"].trials("quick")[:1])
+    read = suite_results("small", "quick", tmp_path)
+    assert [trial.seed for trial in read.trials] == [1] and [trial.seed for trial in read.missing] == [0]
+    assert "read from a file" in repr(read) and measured == [1]
+    smoke = suite_results("small", "smoke", tmp_path)
+    assert len(smoke.trials) == 2 and "while this page was built" in repr(smoke) and measured == [1, 1, 0]
+    assert smoke.measured("count")["toy-maze", 0]["rows"] == 200, "although its folder is gone"
+
+
+def test_the_command_runs_lists_and_prints_a_table(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = ["--results", str(tmp_path / "results")]
+    assert command.main(["run", "small", "--seeds", "0", *folder]) == 0
+    done = capsys.readouterr()
+    assert "[1/1] toy-maze, SfBC, seed 0" in done.err, "it is not silent until the end"
+    assert "| ('toy-maze', 'SfBC', 'K = 1')" in done.out and "small.jsonl" in done.out
+    assert command.main(["list", "small", *folder]) == 0
+    stored, missing = capsys.readouterr().out.splitlines()
+    assert stored.startswith("stored ") and stored.endswith("toy-maze, SfBC, seed 0")
+    assert missing.startswith("missing ") and missing.endswith("seed 1")
+    assert command.main(["table", "small", "--seeds", "1", *folder]) == 0
+    assert "nothing is stored" in capsys.readouterr().out
+    assert command.main(["table", "small", *folder]) == 0
+    assert "K = 2" in capsys.readouterr().out
+
+
+def test_a_wrong_call_ends_with_a_message(monkeypatch, tmp_path, capsys):
+    for arguments, message in (
+        (["run", "chess"], "invalid choice: 'chess'"),
+        (["run", "small", "--jobs", "0"], "--jobs must be at least 1, got 0"),
+        (["run", "small", "--seeds", "7"], r"--seeds: [7] is not in the suite small; expected some of [1, 0]"),
+        (["list", "small", "--tasks", "chess"], "--tasks: ['chess'] is not in the suite small"),
+    ):
+        with pytest.raises(SystemExit):
+            command.main(arguments)
+        assert message in capsys.readouterr().err
+
+    def fail(*_, **__):
+        raise FileNotFoundError("no regenerated data of antmaze-umaze-v2")
+
+    monkeypatch.setattr(command, "run_suite", fail)
+    with pytest.raises(SystemExit) as ended:
+        command.main(["run", "small", "--runs", str(tmp_path)])
+    assert ended.value.code == 2 and "no regenerated data of antmaze" in capsys.readouterr().err

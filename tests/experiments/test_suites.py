@@ -1,0 +1,79 @@
+"""What stands in the suites, and what is measured there, against what it should be."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+
+from sfbc_core import CriticConfig, QCritic, SfBC, load_task
+from sfbc_core.experiments import Trial
+from sfbc_core.experiments.measurements import mean_cosine, planned_returns_in_the_maze, residual, rounded
+from sfbc_core.experiments.profiles import PROFILES
+from sfbc_core.experiments.suites import SUITES, each_iteration, suite_named
+
+needs_d4rl = pytest.mark.skipif(find_spec("d4rl") is None, reason="d4rl is not installed")
+
+
+def test_agreement_is_the_mean_cosine():
+    reference = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
+    actions = np.array([[2.0, 0.0], [0.0, 1.0], [0.0, -1.0], [0.0, 0.0]])  # 0°, 90°, 180°, and one without an angle
+    assert mean_cosine(actions, reference) == pytest.approx(0.0)
+    assert mean_cosine(actions[:1], reference[:1]) == pytest.approx(1.0)
+
+
+def test_a_picture_pairs_positions_with_their_targets(tiny_sfbc, walk):
+    agent, trial = SfBC(tiny_sfbc).fit(walk), Trial("toy-maze", tiny_sfbc, profile="smoke")
+    agent.targets = [walk.observations[:, 0].double(), 2 * walk.observations[:, 1].double()]
+    picture = planned_returns_in_the_maze(trial, agent, load_task("toy-maze"), walk)
+    assert len(picture["positions"]) == len(walk), "no more than there are"
+    positions = torch.tensor(picture["positions"])
+    assert torch.allclose(torch.tensor(picture["targets"][0]), positions[:, 0], atol=0.006)
+    assert torch.allclose(torch.tensor(picture["targets"][1]), 2 * positions[:, 1], atol=0.012)
+
+
+def test_a_loaded_agent_gives_the_same_picture(tiny_sfbc, walk, tmp_path):
+    agent, trial = SfBC(tiny_sfbc).fit(walk), Trial("toy-maze", tiny_sfbc, profile="smoke")
+    agent.save(tmp_path)
+    pictures = [
+        planned_returns_in_the_maze(trial, one, load_task("toy-maze"), walk) for one in (agent, SfBC.load(tmp_path))
+    ]
+    assert pictures[0] == pictures[1] and len(pictures[0]["targets"]) == 3
+
+
+def test_the_residual_is_in_units_of_reward():
+    critic = QCritic(CriticConfig())
+    critic.history, critic.scale = [9.0] * 5 + [0.25] * 10, 8.0
+    assert residual(critic) == 4.0
+
+
+def test_rounded_numbers_are_lists():
+    assert rounded(torch.tensor([[1.23456, 2.0]]), 2) == [[1.23, 2.0]]
+
+
+def test_a_variant_for_each_iteration(tiny_sfbc):
+    assert each_iteration(tiny_sfbc, "best", selection="greedy") == {
+        f"best, K = {k}": {"iteration": k, "selection": "greedy"} for k in (1, 2, 3)
+    }
+
+
+def test_an_unknown_suite_is_refused():
+    with pytest.raises(ValueError, match=r"unknown suite 'maze'; expected one of .*'maze2d'"):
+        suite_named("maze")
+
+
+@needs_d4rl
+@pytest.mark.parametrize("name", ["maze2d", "antmaze", "locomotion"])
+def test_the_profiles_differ_in_size_and_each_trial_is_there_once(name):
+    smoke, quick, full = (SUITES[name].trials(profile) for profile in PROFILES)
+    for trials in (smoke, quick, full):
+        assert len({trial.identity for trial in trials}) == len(trials)
+        for trial in trials:  # every iteration is evaluated, in the configured way
+            assert each_iteration(trial.method).items() <= dict(trial.variants).items()
+    # The paper: D = 15, M = 32, and 600 epochs of the behavior model.
+    for trial in full:
+        assert trial.method.behavior.solver.steps == 15 and trial.method.num_candidates == 32
+        assert trial.method.behavior.training.gradient_steps == 586_000
+    assert smoke[0].method.critic.training.gradient_steps < quick[0].method.critic.training.gradient_steps

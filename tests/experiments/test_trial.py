@@ -1,0 +1,175 @@
+"""A trial trains once, evaluates every variant, and is done once, however often and by however many it is asked for."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from torch import nn
+
+from sfbc_core import SfBC, TrainingConfig, evaluate, load_task
+from sfbc_core.experiments import Trial, run_trial, run_trials
+from sfbc_core.experiments import trial as trial_module
+from sfbc_core.files import load_json, save_json
+from sfbc_core.methods import AWRConfig, GradientMethod, Method
+from sfbc_core.methods.gradient import batch_of
+from sfbc_core.networks import mlp
+
+TINY = TrainingConfig(gradient_steps=5, batch_size=16)
+
+
+def regression(seed=0):
+    config = AWRConfig.small(seed=seed)
+    return replace(config, policy=replace(config.policy, training=TINY), critic=replace(config.critic, training=TINY))
+
+
+def test_a_trial_is_what_fitting_and_evaluating_by_hand_give(trial, tmp_path):
+    result = run_trial(trial, tmp_path)
+    task = load_task(trial.task)
+    agent = SfBC(trial.method).fit(task.load_trajectories(transitions=400))
+    assert list(result["variants"]) == ["K = 1", "K = 2", "any"]
+    for name, changes in trial.variants.items():
+        expected = evaluate(agent.acting(**changes), task, 3, trial.seed)
+        found = result["variants"][name]
+        assert found["returns"] == expected.returns.tolist() and found["lengths"] == expected.lengths.tolist()
+        assert found["final"] == expected.final_observations[:, :2].tolist()
+    assert result["provenance"]["profile"] == "smoke" and result["transitions"] == 400
+    assert result["reference_returns"] == [0.0, 1.0]
+    loaded = Method.load(tmp_path / trial.training_identity / "agent")
+    assert loaded.config == trial.method and len(loaded.critics) == 2
+
+
+def test_a_trial_that_is_done_is_not_done_again(trial, tmp_path):
+    first = run_trial(trial, tmp_path)
+    file = tmp_path / f"{trial.identity}.json"
+    before = file.stat().st_mtime_ns
+    assert run_trial(trial, tmp_path) == first and file.stat().st_mtime_ns == before
+    assert not list(tmp_path.rglob("*.partial*"))
+
+
+def test_another_variant_needs_no_new_training(trial, tmp_path, monkeypatch):
+    first = run_trial(trial, tmp_path)
+    monkeypatch.setattr(SfBC, "fit", lambda *_, **__: pytest.fail("it was trained again"))
+    more = replace(trial, variants={"K = 2": {}, "best of 2": {"num_candidates": 2}})
+    assert more.training_identity == trial.training_identity and more.identity != trial.identity
+    assert run_trial(more, tmp_path)["variants"]["K = 2"] == first["variants"]["K = 2"]
+
+
+def test_variants_that_are_done_outlive_a_kill(trial, tmp_path, monkeypatch):
+    calls = []
+
+    def interrupted(agent, *arguments, **options):
+        calls.append(agent.config.planning_iterations)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return evaluate(agent, *arguments, **options)
+
+    monkeypatch.setattr(trial_module, "evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(trial, tmp_path)
+    resumed = run_trial(trial, tmp_path)
+    assert calls == [1, 2, 2, 2], "the first variant is not evaluated again"
+    monkeypatch.setattr(trial_module, "evaluate", evaluate)
+    assert resumed["variants"] == run_trial(trial, tmp_path / "undisturbed")["variants"]
+
+
+def test_an_executor_gives_the_same_results_in_order(trial, tmp_path):
+    other = Trial("bidirectional-car", regression(), 3, transitions=400, profile="smoke")
+    trials = [trial, replace(trial, method=replace(trial.method, seed=4)), other]
+    here = run_trials(trials, tmp_path / "here")
+    with ThreadPoolExecutor(1) as executor:
+        there = run_trials(trials, tmp_path / "there", executor)
+    for first, second, asked in zip(here, there, trials, strict=True):
+        assert first["trial"] == second["trial"] == json.loads(json.dumps(asked.to_json()))
+        assert first["variants"] == second["variants"]
+    assert len({asked.identity for asked in trials}) == 3
+
+
+def test_a_trial_survives_json_and_a_label_makes_no_other_trial(trial):
+    again = Trial.from_json(json.loads(json.dumps(trial.to_json())))
+    assert again == trial and again.label == "SfBC"
+    other = replace(trial, label="ours", profile="quick")
+    assert (other.identity, other.training_identity) == (trial.identity, trial.training_identity)
+    assert replace(trial, transitions=800).training_identity != trial.training_identity
+    assert replace(trial, episodes=4).identity != trial.identity
+
+
+@pytest.mark.usefixtures("untyped")
+def test_bad_trials_are_refused(trial, tmp_path):
+    for changes, message in (
+        ({"method": TINY}, r"method must be one of .*SfBCConfig.*got TrainingConfig"),
+        ({"profile": "fast"}, r"profile must be one of .* got 'fast'"),
+        ({"episodes": 0}, r"expected episodes and variants, got 0"),
+        ({"variants": {}}, r"expected episodes and variants, got 3 and \{\}"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            replace(trial, **changes)
+    with pytest.raises(ValueError, match=r"fields that decide how SfBC acts.*got \['seed'\]"):
+        run_trial(replace(trial, variants={"another seed": {"seed": 4}}), tmp_path)
+
+
+@dataclass(frozen=True)
+class RightConfig:
+    training: TrainingConfig = TINY
+    seed: int = 0
+
+
+class Right(GradientMethod, config=RightConfig):
+    """A method defined in a test: full throttle to the right, after a training of no consequence."""
+
+    def networks(self, obs_dim, act_dim):
+        return {"policy": mlp([obs_dim, 4, act_dim], nn.Tanh)}
+
+    def losses(self, batch, step, generator):
+        s, a, *_ = batch_of(batch)
+        return {"policy": (self.nets["policy"](s) - a).square().mean()}
+
+    def choose(self, states, generator):
+        return torch.ones(len(states), 1)
+
+
+def test_a_method_in_one_file_runs_as_a_trial(tmp_path):
+    """Nothing but its class: trained, saved, resumed, evaluated and stored like every other."""
+    result = run_trial(Trial("bidirectional-car", RightConfig(), 5, transitions=400, profile="smoke"), tmp_path)
+    assert result["trial"]["label"] == "Right"
+    (variant,) = result["variants"].values()
+    assert variant["returns"] == [1.0] * 5 and all(x > 10 for x, _ in variant["final"])
+
+
+RUN = """
+import json, sys, time, torch
+from sfbc_core.experiments import Trial, run_trial
+import sfbc_core.training
+torch.set_num_threads(1)
+store = sfbc_core.training._store
+if len(sys.argv) > 3:
+    sfbc_core.training._store = lambda *arguments: (store(*arguments), time.sleep(float(sys.argv[3])))
+print(json.dumps(run_trial(Trial.from_json(json.load(open(sys.argv[1]))), sys.argv[2])["variants"]))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_with_one_trial_train_once_and_a_killed_one_goes_on(trial, tmp_path):
+    save_json(tmp_path / "trial.json", trial.to_json())
+    command = [sys.executable, "-c", RUN, str(tmp_path / "trial.json"), str(tmp_path / "runs")]
+    first = subprocess.Popen([*command, "600"])
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "runs").rglob("*.partial.safetensors")):
+        assert first.poll() is None and time.monotonic() < deadline, "no checkpoint appeared"
+        time.sleep(0.02)
+    second = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    time.sleep(3)
+    assert second.poll() is None, "the second waits while the first works"
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    found = json.loads(second.communicate(timeout=300)[0])
+    assert second.returncode == 0
+    assert found == run_trial(trial, tmp_path / "undisturbed")["variants"]
+    assert load_json(tmp_path / "runs" / f"{trial.identity}.json")["variants"] == found
