@@ -5,7 +5,7 @@
 #   JOBS      chapters or tests that run side by side                  (make book JOBS=4)
 #   PYTHON    the interpreter that makes .venv, if not python3.11      (make test PYTHON=/opt/python3.11/bin/python3)
 #   UPGRADE   take the newest versions that pyproject.toml allows       (make lock UPGRADE=1)
-#   STUDY     which recorded results to make again                     (make results STUDY=maze2d PROFILE=quick)
+#   SUITE     which stored results to complete                         (make results SUITE=maze2d PROFILE=quick)
 #   PORT      where `make serve` listens                               (make serve PORT=9000)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -36,9 +36,9 @@ serve: $(VENV) ## serve the built book on http://127.0.0.1:8000
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 .PHONY: results
-results: $(VENV) ## run the trials behind a chapter anew, hours (STUDY=maze2d, antmaze or locomotion)
-	@test -n "$(STUDY)" || { echo "Say which: make results STUDY=maze2d (or antmaze, locomotion)." >&2; exit 1; }
-	$(BIN)/python -m sfbc_core.experiments $(STUDY) --profile $(PROFILE) --jobs $(JOBS)
+results: $(VENV) ## run those trials behind a chapter that are not stored, hours (SUITE=maze2d, antmaze, locomotion, pilots)
+	@test -n "$(SUITE)" || { echo "Say which: make results SUITE=maze2d (or antmaze, locomotion, pilots)." >&2; exit 1; }
+	$(BIN)/python -m sfbc_core.experiments run $(SUITE) --profile $(PROFILE) --jobs $(JOBS)
 
 .PHONY: lab
 lab: $(VENV) ## open the chapters in JupyterLab
