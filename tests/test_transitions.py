@@ -72,3 +72,106 @@ def test_windows_are_those_of_a_plain_loop(lengths, length, terminal):
 def test_a_window_without_a_step_is_refused():
     with pytest.raises(ValueError, match="windows of at least 1 step, got 0"):
         episodes(3).windows(0)
+
+
+# ---- single transitions with next states -----------------------------------------------------------------------------
+
+
+def rows_of(transitions):
+    """(s, a, r, s', terminal) of every row, as lists; all but the last are scalars here."""
+    columns = (transitions.observations, transitions.actions, transitions.rewards, transitions.next_observations)
+    return list(zip(*(column.reshape(-1).tolist() for column in columns), transitions.terminals.tolist(), strict=True))
+
+
+def test_next_states_by_hand():
+    """Rows 0-2 end in a terminal, 3-4 were cut, 5 is an episode of one step that ends, 6 one that was cut."""
+    terminals = torch.tensor([0, 0, 1, 0, 0, 1, 0]).bool()
+    timeouts = torch.tensor([0, 0, 0, 0, 1, 0, 1]).bool()
+    numbers = torch.arange(1.0, 8)
+    data = Trajectories(numbers[:, None], numbers[:, None] / 10, 10 * numbers, terminals, timeouts)
+    found = data.transitions()
+    assert found.observations[:, 0].tolist() == [1, 2, 3, 4, 6], "rows 4 and 6 have no next state in the data"
+    assert found.next_observations[:, 0].tolist() == [2, 3, 3, 5, 6], "after a terminal nothing counts"
+    assert found.terminals.tolist() == [False, False, True, False, True]
+    assert found.rewards.tolist() == [10, 20, 30, 40, 60] and len(found) == 5
+    recorded = data.replace(next_observations=torch.tensor([2.0, 3, -1, 5, 50, -1, 70])[:, None]).transitions()
+    assert recorded.next_observations[:, 0].tolist() == [2, 3, 3, 5, 50, 6, 70], "now the cuts have one"
+    assert rows_of(recorded[torch.tensor([4, 0])]) == [(5, 0.5, 50, 50, False), (1, pytest.approx(0.1), 10, 2, False)]
+
+
+def test_a_transition_that_is_cut_and_terminal_is_terminal():
+    both = torch.tensor([True])
+    found = Trajectories(torch.ones(1, 1), torch.zeros(1, 1), torch.ones(1), both, both).transitions()
+    assert found.terminals.tolist() == [True]
+
+
+def test_one_stream_loses_its_last_row_alone():
+    data = episodes(1000, terminal=False)
+    found = data.transitions()
+    assert len(found) == 999 and torch.equal(found.next_observations, data.observations[1:])
+
+
+def test_data_without_a_next_state_are_refused():
+    with pytest.raises(ValueError, match="no transition has a next state: every one was cut by a timeout"):
+        episodes(1, 1, terminal=False).transitions()
+    with pytest.raises(
+        ValueError, match=r"next_observations must have the shape of observations, \(3, 1\), got \(3, 2\)"
+    ):
+        episodes(3).replace(next_observations=torch.zeros(3, 2))
+    with pytest.raises(
+        ValueError, match="next_observations must be finite, found NaN or infinity first at transition 1"
+    ):
+        episodes(3).replace(next_observations=torch.tensor([[0.0], [torch.nan], [0.0]]))
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.booleans(), st.booleans()), min_size=1, max_size=6), st.booleans())
+def test_transitions_are_those_of_a_plain_loop(parts, recorded):
+    """Episodes of a length that end in a terminal, a timeout or both (then it is a terminal)."""
+    terminals, timeouts = [], []
+    for length, terminal, timeout in parts:
+        inner = [False] * (length - 1)
+        terminals += [*inner, terminal]
+        timeouts += [*inner, timeout or not terminal]
+    n = len(terminals)
+    numbers = torch.arange(1.0, n + 1)
+    seen = (100 + numbers)[:, None] if recorded else None
+    data = Trajectories(
+        numbers[:, None],
+        torch.zeros(n, 1),
+        numbers,
+        torch.tensor(terminals),
+        torch.tensor(timeouts),
+        next_observations=seen,
+    )
+    expected = []
+    for i in range(n):
+        if terminals[i]:
+            expected.append((i + 1.0, 0.0, i + 1.0, i + 1.0, True))
+        elif not timeouts[i]:
+            expected.append((i + 1.0, 0.0, i + 1.0, i + 2.0, False))
+        elif recorded:
+            expected.append((i + 1.0, 0.0, i + 1.0, 101.0 + i, False))
+    if not expected:
+        with pytest.raises(ValueError, match="no transition has a next state"):
+            data.transitions()
+    else:
+        assert rows_of(data.transitions()) == expected
+
+
+def test_next_observations_go_wherever_the_data_go(tmp_path):
+    data = episodes(2, 3, terminal=False)
+    data = data.replace(next_observations=data.observations + 1)
+    kept = data.select_episodes(torch.tensor([False, True]))
+    assert kept.next_observations[:, 0].tolist() == [4, 5, 6] and data.to("cpu").next_observations is not None
+    assert data.fingerprint() != episodes(2, 3, terminal=False).fingerprint()
+    assert torch.equal(Trajectories(**data.tensors()).next_observations, data.next_observations)
+
+
+def test_replaced_columns_are_checked_and_the_rest_stays():
+    data = Trajectories(torch.ones(3, 1), torch.zeros(3, 1), torch.ones(3), [0, 0, 1], [0, 0, 0], -2.0, 2.0)
+    other = data.replace(rewards=[1.0, 2.0, 3.0])
+    assert other.rewards.tolist() == [1, 2, 3] and other.action_high == 2.0 and data.rewards.tolist() == [1, 1, 1]
+    with pytest.raises(ValueError, match=r"actions must lie within \[-2\.0, 2\.0\]"):
+        data.replace(actions=torch.full((3, 1), 3.0))
+    with pytest.raises(TypeError, match="costs"):
+        data.replace(costs=torch.zeros(3))

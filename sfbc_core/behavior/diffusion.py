@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import torch
 from jaxtyping import Float
@@ -37,21 +38,26 @@ class SolverConfig:
 
     def stages(self, schedule: VPSchedule) -> list[Stage]:
         """The solver's stages on a schedule."""
-        return solver_stages(
-            schedule,
-            self.steps,
-            self.order,
-            self.method,
-            self.spacing,
-            self.prediction,
-            t_end=self.t_end,
-            high_order_start=self.high_order_start,
-        )
+        return _stages(self, schedule)
 
     @classmethod
     def accurate(cls, steps: int = 15) -> SolverConfig:
         """Third-order multistep data prediction, uniform in log-SNR: far more accurate at small D (chapter 3)."""
         return cls(steps, 3, "multistep", "log_snr", "data", high_order_start=True)
+
+
+@cache  # milliseconds of scalar arithmetic, which every draw would pay
+def _stages(solver: SolverConfig, schedule: VPSchedule) -> list[Stage]:
+    return solver_stages(
+        schedule,
+        solver.steps,
+        solver.order,
+        solver.method,
+        solver.spacing,
+        solver.prediction,
+        t_end=solver.t_end,
+        high_order_start=solver.high_order_start,
+    )
 
 
 @dataclass(frozen=True)

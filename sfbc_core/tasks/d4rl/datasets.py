@@ -128,11 +128,14 @@ def read_hdf5(path: str | os.PathLike, rules: Rules | None = None) -> Trajectori
             timeouts = oddities.jumps(observations[:, :2], rules.longest_step)
         else:
             timeouts = _recorded_cuts(file, observations, terminals, rules)
+        # What came after a cut is known to those files that hold it; methods that learn from single steps use it.
+        following = _column(file["next_observations"]) if "next_observations" in file else None
     if rules.goal_beyond is not None:
         rewards, terminals = oddities.no_rewards_away_from_goal(
             rewards, terminals, observations[:, :2], rules.goal_beyond
         )
-    return Trajectories(observations, actions, rewards, terminals, oddities.timeouts_only(timeouts, terminals))
+    timeouts = oddities.timeouts_only(timeouts, terminals)
+    return Trajectories(observations, actions, rewards, terminals, timeouts, next_observations=following)
 
 
 def _open(path: str | os.PathLike) -> h5py.File:

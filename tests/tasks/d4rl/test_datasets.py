@@ -51,6 +51,15 @@ def test_columns_arrive_as_they_are(tmp_path):
         np.testing.assert_array_equal(tensor.numpy(), values[name])
 
 
+def test_what_came_after_a_cut_is_read_where_the_file_holds_it(tmp_path):
+    values = columns()
+    values["next_observations"] = np.roll(values["observations"], -1, axis=0)
+    values["next_observations"][values["timeouts"]] = 7.0  # seen after the cut, and in no row
+    found = read_hdf5(write(tmp_path / "data.hdf5", values)).transitions()
+    assert len(found) == N
+    np.testing.assert_array_equal(found.next_observations[values["timeouts"]], np.full((5, 11), 7.0))
+
+
 def test_other_types_and_shapes_are_converted(tmp_path):
     values = columns()
     plain = read_hdf5(write(tmp_path / "plain.hdf5", values))
