@@ -18,6 +18,8 @@ from sfbc_core.randomness import RandomSource, make_generator, standard_normal
 from sfbc_core.training import TrainingConfig, train
 from sfbc_core.trajectories import Trajectories
 
+SAMPLED_TOGETHER = {"cpu": 65_536, "cuda": 1_048_576}  # actions that are drawn and scaled at a time
+
 
 class BehaviorModel(ABC):
     """A model of μ(a|s): ``fit(trajectories)``, then ``sample(states, n)``.
@@ -134,8 +136,12 @@ class BehaviorModel(ABC):
         source = self.sampling_generator if generator is None else generator
         shape = (states.shape[0], n, self.noise_dim)
         noise = standard_normal(shape, source, self.device)
-        actions = self.draw(inputs, noise).clamp(-1, 1)
-        return self.scaler.unscale(actions).to(states.device)
+        # By parts: for a million states each intermediate would take as much memory as the result.
+        part = max(1, SAMPLED_TOGETHER.get(self.device.type, SAMPLED_TOGETHER["cuda"]) // n)
+        actions = torch.empty(states.shape[0], n, self.action_dim, device=self.device)
+        for target, given, drawn in zip(actions.split(part), inputs.split(part), noise.split(part), strict=True):
+            target.copy_(self.scaler.unscale(self.draw(given, drawn).clamp_(-1, 1)))
+        return actions.to(states.device)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, standardisation and bounds, by name, for a safetensors file."""

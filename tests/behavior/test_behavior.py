@@ -19,6 +19,7 @@ from sfbc_core import (
     VAEBehavior,
     VAEConfig,
 )
+from sfbc_core.behavior import base
 from sfbc_core.diffusion import ScoreNetwork, ScoreNetworkConfig
 
 TINY = TrainingConfig(gradient_steps=20, batch_size=32)
@@ -210,3 +211,12 @@ def test_vae_latents_stay_within_their_clip(walk):
     states = walk.observations[:4]
     far = torch.full((4, 1, model.noise_dim), 100.0)
     assert torch.equal(model.draw(states, far), model.draw(states, far.clamp(-0.5, 0.5)))
+
+
+def test_sampling_by_parts_changes_nothing(walk, monkeypatch):
+    model = GaussianBehavior(GaussianConfig(hidden=8, layers=1, training=TINY)).fit(walk)
+    whole = model.sample(walk.observations, 4, torch.Generator().manual_seed(0))
+    monkeypatch.setattr(base, "SAMPLED_TOGETHER", {"cpu": 40, "cuda": 40})  # ten states at a time
+    by_parts = model.sample(walk.observations, 4, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(by_parts, whole, atol=1e-6, rtol=0)  # rounding of products of another size
+    assert model.sample(walk.observations[:0], 4).shape == (0, 4, 2)
