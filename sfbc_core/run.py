@@ -31,7 +31,7 @@ class Model(Protocol):
 
 
 class Run:
-    """Finished units of work in a folder; without a folder, nothing is kept. Used as a context, it is alone in the folder.
+    """Finished units of work in a folder, which is locked as long as the context lasts; without a folder, nothing is kept.
 
     Args:
         folder: where to keep them; None for nowhere.
@@ -39,40 +39,44 @@ class Run:
         data: what it learns from. Config and the data's fingerprint are written down when a folder is first used.
 
     Raises:
-        ValueError: the folder holds a run of another config or of other data.
+        ValueError: on entry, the folder holds a run of another config or of other data.
+        RuntimeError: on entry, another process is at work in the folder.
     """
 
     def __init__(self, folder: str | os.PathLike | None = None, config: Any = None, data: Trajectories | None = None):
         self.folder = None if folder is None else Path(folder).expanduser()
-        self._context = ExitStack()
-        if self.folder is None:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        manifest, fingerprint = self.folder / "run.json", data.fingerprint()
-        if manifest.exists():
-            self._check(load_json(manifest), config, fingerprint)
-        else:
-            save_json(manifest, {"config": config_to_json(config), "data": fingerprint})
+        self._config, self._data, self._context = config, data, ExitStack()
 
     def __enter__(self) -> Run:
-        if self.folder is not None:
-            try:
-                self._context.enter_context(FileLock(self.folder / ".lock", timeout=0))
-            except Timeout:
-                raise RuntimeError(
-                    f"another process is training in {self.folder}: wait until it is done, or choose another folder"
-                ) from None
+        if self.folder is None:
+            return self
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._context.enter_context(FileLock(self.folder / ".lock", timeout=0))
+        except Timeout:
+            raise RuntimeError(
+                f"another process is training in {self.folder}: wait until it is done, or choose another folder"
+            ) from None
+        try:
+            self._check_manifest()
+        except BaseException:
+            self._context.close()
+            raise
         return self
 
     def __exit__(self, *error: Any) -> None:
         self._context.close()
 
-    def _check(self, found: dict[str, Any], config: Any, fingerprint: str) -> None:
-        advice = "choose another folder, or remove this one"
+    def _check_manifest(self) -> None:
+        """Write down whose run this is, or refuse another's."""
+        manifest, fingerprint, config = self.folder / "run.json", self._data.fingerprint(), self._config
+        if not manifest.exists():
+            save_json(manifest, {"config": config_to_json(config), "data": fingerprint})
+            return
+        found, advice = load_json(manifest), "choose another folder, or remove this one"
         try:
-            same = (
-                config_from_json(found.get("config"), type(config)) == config
-            )  # fields added since have their defaults
+            # Fields added since have their defaults. Compared as JSON, where a list is as good as a tuple.
+            same = config_to_json(config_from_json(found.get("config"), type(config))) == config_to_json(config)
         except ValueError:
             same = False
         if not same:

@@ -167,9 +167,14 @@ class Trajectories:
 
         Raises:
             TypeError: a name that is no tensor of the data.
+            ValueError: impossible values, or one of `observations` and `next_observations` without the other.
         """
-        bounds = {"action_low": self.action_low, "action_high": self.action_high}
-        return Trajectories(**(self.tensors() | bounds | tensors))
+        kept, bounds = self.tensors(), {"action_low": self.action_low, "action_high": self.action_high}
+        if wrong := set(tensors) - {*kept, "next_observations"}:
+            raise TypeError(f"expected some of {[*kept, 'next_observations']}, got {sorted(wrong)}")
+        if ("observations" in tensors) != ("next_observations" in tensors) and "next_observations" in kept:
+            raise ValueError("observations and next_observations belong together: replace both or neither")
+        return Trajectories(**(kept | bounds | tensors))
 
     def transitions(self) -> Transitions:
         """(s, a, r, s', terminal) as methods need them that learn from single steps.

@@ -173,5 +173,9 @@ def test_replaced_columns_are_checked_and_the_rest_stays():
     assert other.rewards.tolist() == [1, 2, 3] and other.action_high == 2.0 and data.rewards.tolist() == [1, 1, 1]
     with pytest.raises(ValueError, match=r"actions must lie within \[-2\.0, 2\.0\]"):
         data.replace(actions=torch.full((3, 1), 3.0))
-    with pytest.raises(TypeError, match="costs"):
-        data.replace(costs=torch.zeros(3))
+    for wrong in ({"costs": torch.zeros(3)}, {"action_low": [-3.0]}):
+        with pytest.raises(TypeError, match=f"expected some of .*got \\['{next(iter(wrong))}'\\]"):
+            data.replace(**wrong)
+    seen = data.replace(next_observations=torch.ones(3, 1))
+    with pytest.raises(ValueError, match="observations and next_observations belong together"):
+        seen.replace(observations=torch.zeros(3, 1))

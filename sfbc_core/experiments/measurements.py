@@ -19,7 +19,7 @@ from sfbc_core.experiments.trial import Trial
 from sfbc_core.methods.sfbc import SfBC
 from sfbc_core.planning import discounted_returns
 from sfbc_core.randomness import make_generator
-from sfbc_core.tasks.registry import Task
+from sfbc_core.tasks.registry import REGENERATED, Task
 from sfbc_core.trajectories import Trajectories
 
 Measurement = Callable[[Trial, SfBC, Task, Trajectories], Any]
@@ -61,9 +61,9 @@ def agreement_with_the_controller(trial: Trial, agent: SfBC, task: Task, data: T
     # Only here: it needs D4RL.
     from sfbc_core.tasks.d4rl.waypoints import controller_actions
 
-    generator = make_generator(trial.seed, "look")
+    generator = make_generator(trial.seed, "look")  # the name decides the numbers that are stored
     states = data.observations[torch.randint(len(data), (JUDGED_STATES,), generator=generator)]
-    reference = controller_actions(trial.task.removeprefix("regen/"), states.numpy())
+    reference = controller_actions(trial.task.removeprefix(REGENERATED), states.numpy())
     iterations = [agent.acting(iteration=k) for k in range(1, len(agent.critics) + 1)]
     chosen = [one.act(states, make_generator(trial.seed, "judged")).numpy() for one in iterations]
     return {
@@ -81,13 +81,15 @@ def mean_cosine(actions: Float[np.ndarray, "S A"], reference: Float[np.ndarray, 
 def scores_of_members(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> list[float] | None:
     """After two iterations, the mean score with each member of the critic alone; None where there is only one."""
     members = agent.config.critic.members
+    if members == 1:
+        return None
     two = agent.acting(iteration=2)
     scores = []
     for index in range(members):
         alone = two.acting()
         alone.critics = [two.critic.member(index)]
         scores.append(mean_score(alone, task, trial.episodes))
-    return scores if members > 1 else None
+    return scores
 
 
 def first_and_last_episode(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from typing import Any
 from sfbc_core.critic import CriticConfig
 from sfbc_core.methods.sfbc import SfBCConfig
 from sfbc_core.tasks import task_names
-
-REGENERATED = "regen/"  # tasks whose data were made again have the settings of D4RL's
+from sfbc_core.tasks.registry import REGENERATED
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
     path, lines = Path(path), []
     if not path.exists():
         return lines
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, text in enumerate(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"), 1):
         try:
             line = json.loads(text)
         except json.JSONDecodeError as error:
@@ -80,7 +80,7 @@ class Results:
         lines: stored results, of these trials and perhaps of others.
         folder: where the measurements are.
         command: what makes the results anew.
-        made_now: whether they were made just now, rather than read.
+        made_now: whether all were made just now, rather than read.
     """
 
     def __init__(
@@ -91,8 +91,13 @@ class Results:
         command: str = "",
         made_now: bool = False,
     ) -> None:
-        # By what their configs say today: a config that has got a field since is still the same trial.
-        found = {Trial.from_json(line["trial"]).identity: line for line in lines}
+        # By what their configs say today: a field that was added since has its default, and the trial is still the same.
+        found, self.unreadable = {}, 0
+        for line in lines:
+            try:
+                found[Trial.from_json(line["trial"]).identity] = line
+            except (ValueError, TypeError):  # of a method or with a field that is no longer there: its trial is missing
+                self.unreadable += 1
         self.trials = [trial for trial in trials if trial.identity in found]
         self.missing = [trial for trial in trials if trial.identity not in found]
         self.lines = [found[trial.identity] for trial in self.trials]
@@ -140,7 +145,7 @@ class Results:
         return pd.DataFrame(rows)
 
     def measured(self, name: str) -> pd.Series:
-        """A measurement of every trial, by task and seed.
+        """A measurement of every trial, by task, method and seed.
 
         Raises:
             ValueError: there is none of that name.
@@ -149,8 +154,8 @@ class Results:
         for trial, found in zip(self.trials, self._measured, strict=True):
             if name not in found:
                 raise ValueError(f"no measurement {name!r} of {trial.task}; expected one of {sorted(found)}")
-            values[trial.task, trial.seed] = found[name]
-        return pd.Series(values, dtype=object).rename_axis(["task", "seed"])
+            values[trial.task, trial.label, trial.seed] = found[name]
+        return pd.Series(values, dtype=object).rename_axis(["task", "method", "seed"])
 
     def origin(self) -> dict[str, str]:
         """Profile, command, dates, minutes of training, versions and machine, by name."""
@@ -168,6 +173,7 @@ class Results:
             "versions": "; ".join(sorted({fact["versions"] for fact in facts})),
             "machine": "; ".join(sorted({fact["machine"] for fact in facts})),
             **missing,
+            **({"of another version": f"{self.unreadable} stored results"} if self.unreadable else {}),
         }
 
     def _repr_html_(self) -> str:

@@ -96,9 +96,15 @@ def run_suite(
             store(done, trial, one(trial))
     else:
         futures = {executor.submit(with_one_thread, one, trial): trial for trial in missing}
+        errors = []
         for done, future in enumerate(as_completed(futures), 1):
-            store(done, futures[future], future.result())
-    made_now = len(missing) > 0
+            if error := future.exception():
+                errors.append(error)  # the others go on, and what they have done is stored
+            else:
+                store(done, futures[future], future.result())
+        if errors:
+            raise errors[0]
+    made_now = 0 < len(missing) == len(wanted)
     return Results(wanted, read_lines(path), folder, suite_command(name, profile), made_now)
 
 

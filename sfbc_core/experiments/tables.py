@@ -8,6 +8,8 @@ import pandas as pd
 def score_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean score for every task, method and variant: over seeds, and of each seed."""
     order = ["task", "method", "variant"]
+    if frame.empty:
+        return pd.DataFrame(columns=["score", "deviation over seeds", "each seed"])
     per_seed = frame.groupby([*order, "seed"], sort=False)["score"].mean()
     grouped = per_seed.groupby(order, sort=False)
     return pd.DataFrame(

@@ -22,7 +22,9 @@ from sfbc_core.experiments.profiles import checked_profile
 from sfbc_core.experiments.provenance import provenance_facts
 from sfbc_core.files import load_json, save_json
 from sfbc_core.methods import METHODS, Method
+from sfbc_core.methods.base import AGENT_FILE
 from sfbc_core.progress import progress_bar
+from sfbc_core.run import Run
 from sfbc_core.tasks import load_task
 from sfbc_core.trajectories import Trajectories
 
@@ -50,6 +52,9 @@ class Trial:
             raise ValueError(f"method must be one of {expected}, got {type(self.method).__name__}")
         if self.episodes < 1 or not self.variants:
             raise ValueError(f"expected episodes and variants, got {self.episodes} and {dict(self.variants)}")
+        agent = METHODS[type(self.method)](self.method)
+        for changes in self.variants.values():  # refused now, and not after hours of training
+            agent.acting(**changes)
         object.__setattr__(self, "label", self.label or METHODS[type(self.method)].__name__)
 
     @property
@@ -122,8 +127,8 @@ def run_trial(
     folder = Path(folder).expanduser()
     path = folder / f"{trial.identity}.json"
     with FileLock(_made(folder) / f".{trial.training_identity}.lock"):
-        if path.exists():
-            return load_json(path)
+        if path.exists() and Trial.from_json((stored := load_json(path))["trial"]).identity == trial.identity:
+            return stored
         started = time.perf_counter()
         data = trial.load_data(data_folder)
         agent = trained_agent(trial, folder, data, device=device, progress=progress)
@@ -136,6 +141,7 @@ def run_trial(
             "provenance": provenance_facts(trial.profile, trial.seed, started),
         }
         save_json(path, stored)
+        _partial_path(trial, folder).unlink()
     return stored
 
 
@@ -149,16 +155,23 @@ def trained_agent(
 ) -> Method:
     """The agent of a trial: the saved one, or trained now, from the last checkpoint where there is one."""
     here, kind = Path(folder) / trial.training_identity, METHODS[type(trial.method)]
-    if (here / "agent").exists():
+    with Run(here / "run", trial.method, data):  # refuses a run of another config or on other data
+        pass
+    if (here / "agent" / AGENT_FILE).is_file():
         return kind.load(here / "agent", device)
     agent = kind(trial.method, device).fit(data, here / "run", progress=progress)
     agent.save(here / "agent")
     return agent
 
 
+def _partial_path(trial: Trial, folder: Path) -> Path:
+    """The variants that are done of a trial that is not."""
+    return folder / trial.training_identity / f"{trial.identity}.partial.json"
+
+
 def _evaluated(trial: Trial, agent: Method, folder: Path, progress: bool) -> dict[str, Any]:
     """What every variant earned; those that are done are kept, should this be killed."""
-    path, task = folder / trial.training_identity / f"{trial.identity}.partial.json", load_task(trial.task)
+    path, task = _partial_path(trial, folder), load_task(trial.task)
     done = load_json(path) if path.exists() else {}
     with progress_bar(
         trial.episodes * len(trial.variants),
@@ -176,7 +189,6 @@ def _evaluated(trial: Trial, agent: Method, folder: Path, progress: bool) -> dic
                     "final": results.final_observations[:, :POSITION].tolist(),
                 }
                 save_json(path, done)
-    path.unlink()
     return {name: done[name] for name in trial.variants}
 
 

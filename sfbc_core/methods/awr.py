@@ -97,6 +97,7 @@ class AWR(Method, config=AWRConfig):
     """
 
     config: AWRConfig
+    acting_fields = frozenset({"deterministic"})
 
     def __init__(self, config: AWRConfig | None = None, device: torch.device | str = "cpu") -> None:
         super().__init__(config, device)
@@ -108,11 +109,13 @@ class AWR(Method, config=AWRConfig):
     def learn(self, data: Trajectories, run: Run, progress: bool) -> None:
         """Evaluate every transition of the data, then clone the actions with weights exp(αA) (Eq. 4)."""
         config = self.config
-        returns = discounted_returns(data, config.discount)
-        advantages = self._evaluate(data, returns, run, progress) - self._baseline(data, returns, run, progress)
-        # The unit of α is that of SfBC: the deviation of the critic's targets.
-        scale = config.critic.scale_of(returns)
-        self.weights = regression_weights(advantages / scale, config.alpha, config.max_weight)
+        self.weights = torch.ones(len(data), dtype=torch.float64, device=data.device)
+        if config.alpha:  # or else every weight is 1, whatever the advantages
+            returns = discounted_returns(data, config.discount)
+            advantages = self._evaluate(data, returns, run, progress) - self._baseline(data, returns, run, progress)
+            # The unit of α is that of SfBC: the deviation of the critic's targets.
+            scale = config.critic.scale_of(returns)
+            self.weights = regression_weights(advantages / scale, config.alpha, config.max_weight)
         run.fit(
             "policy",
             self.policy,
@@ -146,5 +149,6 @@ class AWR(Method, config=AWRConfig):
         """An action for each observation: tanh(mean), or a sample."""
         self._require_fitted()
         if not self.config.deterministic:
+            generator = self.acting_generator if generator is None else generator
             return self.policy.sample(observations, 1, generator)[:, 0]
         return self.policy.mode(observations)

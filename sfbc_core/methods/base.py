@@ -60,7 +60,7 @@ class Method(ABC):
                 f"{type(self).__name__} expects a {self.config_type.__name__}, got a {type(config).__name__}"
             )
         self.device = torch.device(device)
-        self.fitted = False
+        self.fitted = self._shares_models = False
         self.acting_generator = make_generator(self.config.seed, "act", device=self.device)
 
     @abstractmethod
@@ -103,8 +103,14 @@ class Method(ABC):
 
         Raises:
             ValueError: `run_dir` holds a run of another config or of other data, or the data cannot be learned from.
-            RuntimeError: another process is training in `run_dir`.
+            RuntimeError: another process is training in `run_dir`, or this agent came from :meth:`acting`.
         """
+        if self._shares_models:
+            raise RuntimeError(
+                f"this {type(self).__name__} acts with the models of another agent, which a fit would change: make a new "
+                f"one with {type(self).__name__}(config)"
+            )
+        self.fitted = False  # until the end: models that are half fitted do not act
         with Run(run_dir, self.config, data) as run:
             self.learn(data.to(self.device), run, progress)
         self.fitted = True
@@ -125,6 +131,7 @@ class Method(ABC):
                 f"got {sorted(wrong)}"
             )
         agent = copy.copy(self)
+        agent._shares_models = True
         agent.config = replace(self.config, **changes)
         agent.acting_generator = make_generator(self.config.seed, "act", device=self.device)
         return agent
@@ -153,7 +160,11 @@ class Method(ABC):
             raise FileNotFoundError(f"expected a saved agent in the folder {path.parent}, but {path.name} is not there")
         tensors = load_tensors(path, device)
         with safe_open(path, "pt") as file:
-            config = config_from_json(json.loads((file.metadata() or {}).get("config", "null")), *METHODS)
+            text = (file.metadata() or {}).get("config", "null")
+        try:
+            config = config_from_json(json.loads(text), *METHODS)
+        except ValueError as error:
+            raise ValueError(f"{path} holds no config that can be read: {error}") from error
         method = METHODS.get(type(config))
         if method is None or not issubclass(method, cls):
             found = "no config" if method is None else f"one of {method.__name__}"

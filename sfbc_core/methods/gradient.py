@@ -41,9 +41,12 @@ class Networks(nn.ModuleDict):
     def build(self, obs_dim: int, act_dim: int) -> None:
         """Fresh networks for data of that shape."""
         self.clear()
-        self.states, self.actions = Standardizer(obs_dim), ActionScaler(act_dim)
         with seeded_layers(self._seed):
-            self.update(self._make(obs_dim, act_dim))
+            networks = self._make(obs_dim, act_dim)
+        if taken := {"states", "actions"} & set(networks):
+            raise ValueError(f"the names {sorted(taken)} of networks are taken by the scales of the data")
+        self.states, self.actions = Standardizer(obs_dim), ActionScaler(act_dim)
+        self.update(networks)
         self.to(self.device)
 
     def tensors(self) -> dict[str, Tensor]:

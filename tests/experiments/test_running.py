@@ -42,7 +42,7 @@ def test_every_trial_is_run_measured_and_stored_once(tmp_path, measured):
     results = run_suite("small", "quick", tmp_path / "runs", tmp_path / "results")
     assert [trial.seed for trial in results.trials] == [1, 0] and not results.missing
     counts = results.measured("count")
-    assert counts["toy-maze", 1] == {"critics": 2, "task": "toy-maze", "rows": 200}
+    assert counts["toy-maze", "SfBC", 1] == {"critics": 2, "task": "toy-maze", "rows": 200}
     assert measured == [1, 0]
     again = run_suite("small", "quick", tmp_path / "runs", tmp_path / "results")
     assert measured == [1, 0] and again.frame().equals(results.frame())
@@ -82,7 +82,7 @@ def test_a_chapter_reads_what_is_stored_but_makes_it_at_smoke(tmp_path, measured
     assert "read from a file" in repr(read) and measured == [1]
     smoke = suite_results("small", "smoke", tmp_path)
     assert len(smoke.trials) == 2 and "while this page was built" in repr(smoke) and measured == [1, 1, 0]
-    assert smoke.measured("count")["toy-maze", 0]["rows"] == 200, "although its folder is gone"
+    assert smoke.measured("count")["toy-maze", "SfBC", 0]["rows"] == 200, "although its folder is gone"
 
 
 def test_the_command_runs_lists_and_prints_a_table(tmp_path, capsys, monkeypatch):

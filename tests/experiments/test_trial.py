@@ -18,7 +18,7 @@ from sfbc_core import SfBC, TrainingConfig, evaluate, load_task
 from sfbc_core.experiments import Trial, run_trial, run_trials
 from sfbc_core.experiments import trial as trial_module
 from sfbc_core.files import load_json, save_json
-from sfbc_core.methods import AWRConfig, GradientMethod, Method
+from sfbc_core.methods import AWRConfig, GradientMethod, Method, base
 from sfbc_core.methods.gradient import batch_of
 from sfbc_core.networks import mlp
 
@@ -102,17 +102,52 @@ def test_a_trial_survives_json_and_a_label_makes_no_other_trial(trial):
 
 
 @pytest.mark.usefixtures("untyped")
-def test_bad_trials_are_refused(trial, tmp_path):
+def test_bad_trials_are_refused_before_anything_is_trained(trial):
     for changes, message in (
         ({"method": TINY}, r"method must be one of .*SfBCConfig.*got TrainingConfig"),
         ({"profile": "fast"}, r"profile must be one of .* got 'fast'"),
         ({"episodes": 0}, r"expected episodes and variants, got 0"),
         ({"variants": {}}, r"expected episodes and variants, got 3 and \{\}"),
+        ({"variants": {"another seed": {"seed": 4}}}, r"fields that decide how SfBC acts.*got \['seed'\]"),
+        ({"variants": {"K = 3": {"iteration": 3}}}, "iteration must lie between 1 and 2, got 3"),
     ):
         with pytest.raises(ValueError, match=message):
             replace(trial, **changes)
-    with pytest.raises(ValueError, match=r"fields that decide how SfBC acts.*got \['seed'\]"):
-        run_trial(replace(trial, variants={"another seed": {"seed": 4}}), tmp_path)
+
+
+def test_a_kill_while_the_agent_is_saved_spoils_nothing(trial, tmp_path, monkeypatch):
+    """The folder of the agent may be there before its file is."""
+    monkeypatch.setattr(base, "save_tensors", lambda *_: pytest.fail("killed"))
+    (tmp_path / trial.training_identity / "agent").mkdir(parents=True)
+    with pytest.raises(pytest.fail.Exception, match="killed"):
+        run_trial(trial, tmp_path)
+    monkeypatch.undo()
+    assert run_trial(trial, tmp_path)["variants"] == run_trial(trial, tmp_path / "undisturbed")["variants"]
+
+
+def test_variants_are_kept_until_the_result_is_stored(trial, tmp_path, monkeypatch):
+    def full_disk(path, *arguments, **options):
+        if path.name == f"{trial.identity}.json":
+            raise OSError("no space left")
+        save_json(path, *arguments, **options)
+
+    monkeypatch.setattr(trial_module, "save_json", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        run_trial(trial, tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr(trial_module, "evaluate", lambda *_, **__: pytest.fail("it was evaluated again"))
+    assert len(run_trial(trial, tmp_path)["variants"]) == 3
+
+
+def test_a_stored_result_of_another_default_is_not_taken(trial, tmp_path):
+    """As if `num_candidates` had had another default when the result was stored: the same name, another trial."""
+    run_trial(trial, tmp_path)
+    path = tmp_path / f"{trial.identity}.json"
+    old = load_json(path)
+    old["trial"]["method"]["num_candidates"] = 2
+    old["variants"]["K = 1"]["returns"] = [-1.0] * 3
+    save_json(path, old)
+    assert run_trial(trial, tmp_path)["variants"]["K = 1"]["returns"] != [-1.0] * 3
 
 
 @dataclass(frozen=True)

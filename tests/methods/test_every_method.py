@@ -119,6 +119,27 @@ def test_it_refuses_what_does_not_fit(config, walk, tmp_path):
 
 
 @EVERY
+def test_another_way_of_acting_leaves_the_agent_alone(config, walk):
+    agent = fitted(config, walk)
+    before = {name: tensor.clone() for name, tensor in weights(agent).items()}
+    with pytest.raises(RuntimeError, match="acts with the models of another agent, which a fit would change"):
+        agent.acting().fit(walk.replace(rewards=-walk.rewards))
+    assert_same(weights(agent), before)
+    first, second = (agent.acting().act(walk.observations[:5]) for _ in range(2))
+    assert torch.equal(first, second), "each copy draws from a stream of its own"
+
+
+@EVERY
+def test_a_fit_that_failed_leaves_no_agent_that_acts(config, walk, monkeypatch):
+    agent = fitted(config, walk)
+    monkeypatch.setattr(type(agent), "learn", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        agent.fit(walk)
+    with pytest.raises(RuntimeError, match="not fitted yet"):
+        agent.act(walk.observations)
+
+
+@EVERY
 def test_its_config_survives_json(config):
     assert config_from_json(json.loads(json.dumps(config_to_json(config))), *METHODS) == config
 
@@ -164,8 +185,10 @@ def test_killed_by_sigkill_it_ends_with_the_same_bits(config, walk, tmp_path):
     while not list((tmp_path / "run").glob("*.partial.safetensors")):
         assert process.poll() is None and time.monotonic() < deadline, "no checkpoint appeared"
         time.sleep(0.01)
-    with pytest.raises(RuntimeError, match="another process is training in"):
-        fitted(config, walk, tmp_path / "run")
+    other = replace(config, seed=8)
+    for one in (config, other):
+        with pytest.raises(RuntimeError, match="another process is training in"):
+            fitted(one, walk, tmp_path / "run")
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     subprocess.run(command, check=True)
@@ -205,6 +228,9 @@ def test_loading_reports_what_is_wrong(walk, tmp_path):
             Method.load(tmp_path)
     save_tensors(path, {}, {"config": json.dumps(good)})
     with pytest.raises(ValueError, match="does not hold the models of its config"):
+        Method.load(tmp_path)
+    save_tensors(path, tensors, {"config": "{"})
+    with pytest.raises(ValueError, match=r"agent\.safetensors holds no config that can be read"):
         Method.load(tmp_path)
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(ValueError, match="not a readable safetensors file"):
