@@ -126,3 +126,12 @@ def test_bad_input_is_refused(walk):
         critic.q(walk.observations, walk.actions)
     with pytest.raises(ValueError, match="as many states as rows of actions, got 240 and 2"):
         critic.q(walk.observations, walk.actions[:2, None])
+
+
+def test_one_action_a_state_and_many_have_the_same_q(walk):
+    """To rounding: one goes through one product with its state, as in training; many share the state's part."""
+    training = TrainingConfig(gradient_steps=20, batch_size=32)
+    critic = QCritic(CriticConfig(hidden=(16, 8), training=training)).fit(walk, walk.rewards.double())
+    actions = walk.actions[:, None]
+    alone, together = critic.q(walk.observations, actions), critic.q(walk.observations, actions.expand(-1, 2, -1))
+    torch.testing.assert_close(together, alone.expand(-1, 2), atol=1e-5, rtol=1e-5)
