@@ -106,7 +106,7 @@ def evaluate(
     seed: int,
     *,
     side_by_side: int | None = None,
-    on_episode: Callable[[int], None] | None = None,
+    on_step: Callable[[int], None] | None = None,
 ) -> EpisodeResults:
     """Run `episodes` episodes, many side by side.
 
@@ -120,7 +120,7 @@ def evaluate(
         episodes: number of episodes.
         seed: of the whole evaluation.
         side_by_side: episodes that run at the same time; all by default.
-        on_episode: called with the number of episodes that have just ended, to show progress.
+        on_step: called after every step with the number of episodes that it ended, to show progress.
 
     Raises:
         ValueError: fewer than one episode, or actions of a wrong shape or that are not finite from the agent.
@@ -130,13 +130,13 @@ def evaluate(
         if number < 1:
             raise ValueError(f"{name} must be at least 1, got {number}")
     parts = [
-        _run(agent, task, range(first, min(first + side_by_side, episodes)), seed, on_episode)
+        _run(agent, task, range(first, min(first + side_by_side, episodes)), seed, on_step)
         for first in range(0, episodes, side_by_side)
     ]
     return EpisodeResults(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _run(agent, task, numbers: range, seed: int, on_episode) -> tuple[np.ndarray, ...]:
+def _run(agent, task, numbers: range, seed: int, on_step) -> tuple[np.ndarray, ...]:
     generators = [episode_generator(seed, number) for number in numbers]
     envs: list[gymnasium.Env] = []
     try:
@@ -166,8 +166,8 @@ def _run(agent, task, numbers: range, seed: int, on_episode) -> tuple[np.ndarray
                 len(running),
                 running[~(terminated | truncated)[running]],
             )  # what is over costs nothing more
-            if on_episode is not None and before > len(running):
-                on_episode(before - len(running))
+            if on_step is not None:
+                on_step(before - len(running))
         return returns, lengths, current, terminated
     finally:
         for env in envs:

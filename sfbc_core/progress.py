@@ -65,7 +65,7 @@ class _Lines(std.tqdm):
             **options,
             bar_format=LINE_FORMAT,
             mininterval=LINE_EVERY,
-            miniters=1,  # look at the clock at every update: a guess from past speeds could skip hours
+            miniters=0,  # look at the clock at every update, be it by 0: a guess from past speeds could skip hours
             delay=LINE_EVERY,
             leave=False,
         )

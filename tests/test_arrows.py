@@ -12,7 +12,12 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sfbc_core"
 
 # A part, and what it imports nothing of; a part is a module or a folder directly in the package.
 ALGORITHMS = ("behavior", "critic", "planning", "selection", "methods")
-FORBIDDEN = {"tasks": (*ALGORITHMS, "experiments", "book")}
+LOW = ("files", "configuration", "randomness", "progress", "trajectories", "transitions", "networks", "training", "run")
+FORBIDDEN = {
+    "tasks": (*ALGORITHMS, "experiments", "book"),
+    **dict.fromkeys((*ALGORITHMS, "evaluation"), ("tasks", "experiments", "book")),
+    **dict.fromkeys(LOW, (*ALGORITHMS, "evaluation", "tasks", "experiments", "book")),
+}
 CLOSED = ("diffusion", "tabular")  # these import nothing else of the package
 ABOVE = {"experiments": ("experiments", "book"), "book": ("book",)}  # a part, and the only ones that may import it
 

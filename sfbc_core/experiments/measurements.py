@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -142,38 +141,3 @@ def first_critic_of_all_returns(trial: Trial, agent: SfBC, task: Task, data: Tra
 def residual(critic: QCritic) -> float:
     """Root mean squared error of a critic's network over the last ten entries of its history, in units of reward."""
     return float(np.sqrt(np.mean(critic.history[-10:])) * critic.scale)
-
-
-# ---- data on which code is tried -------------------------------------------------------------------------------------
-
-
-def untrained_policy(path: Path, observation_dim: int, action_dim: int) -> Path:
-    """Write a policy of random weights: one that has learned nothing, for data on which code is tried."""
-    generator = np.random.default_rng(0)
-    sizes = {
-        "fc0": (16, observation_dim),
-        "fc1": (16, 16),
-        "last_fc": (action_dim, 16),
-        "last_fc_log_std": (action_dim, 16),
-    }
-    weights = {f"{name}.weight": 0.1 * generator.standard_normal(shape, np.float32) for name, shape in sizes.items()}
-    biases = {f"{name}.bias": np.zeros(shape[0], np.float32) for name, shape in sizes.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **weights, **biases)
-    return path
-
-
-def stand_in_data(folder: Path, task: str, sizes: tuple[int, int], policies: int, steps: int) -> None:
-    """A small data set of `task` by untrained policies, where the task looks for its regenerated data in `folder`.
-
-    Args:
-        sizes: coordinates of an observation and of an action.
-        policies: how many the recipe of the task asks for.
-        steps: transitions.
-    """
-    # Only here: they need D4RL.
-    from sfbc_core.tasks.d4rl.regeneration.recipes import make_recipe
-    from sfbc_core.tasks.d4rl.regeneration.recording import record
-
-    policy = untrained_policy(folder / "untrained-{}-{}.npz".format(*sizes), *sizes)
-    record(make_recipe(task, steps=steps, policies=[policy] * policies), folder, progress=False)

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sfbc_core.experiments.measurements import Measurement
 from sfbc_core.experiments.results import (
     Results,
     add_lines,
@@ -78,11 +79,12 @@ def run_suite(
     """
     suite, folder = suite_named(name), Path(folder)
     wanted = suite.trials(profile) if trials is None else trials
-    if profile == "smoke" and suite.stand_in_data is not None:
+    if profile == "smoke" and suite.smoke_data is not None:
         options["data_folder"] = Path(runs) / "data"
-        suite.stand_in_data(options["data_folder"])
+        suite.smoke_data(options["data_folder"])
     path = folder / f"{name}.jsonl"
-    missing = Results(wanted, read_lines(path), folder, suite_command(name, profile)).missing
+    there = Results(wanted, read_lines(path), folder)
+    missing = [trial for trial in wanted if trial in there.missing or _unmeasured(name, folder, trial)]
     one = partial(_run_one, suite=name, runs=Path(runs), folder=folder, progress=progress, **options)
 
     def store(done: int, trial: Trial, result: dict[str, Any]) -> None:
@@ -108,6 +110,13 @@ def run_suite(
     return Results(wanted, read_lines(path), folder, suite_command(name, profile), made_now)
 
 
+def _unmeasured(suite: str, folder: Path, trial: Trial) -> dict[str, Measurement]:
+    """What of a suite's measurements has not been made of a trial's agent."""
+    path = measurements_path(folder, trial)
+    values = load_json(path) if path.exists() else {}
+    return {name: measure for name, measure in suite_named(suite).measurements.items() if name not in values}
+
+
 def described(trial: Trial) -> str:
     """A trial in a few words."""
     return f"{trial.task}, {trial.label}, seed {trial.seed}"
@@ -118,11 +127,12 @@ def _run_one(trial: Trial, suite: str, runs: Path, folder: Path, progress: bool,
     result = run_trial(trial, runs, progress=progress, **options)
     path = measurements_path(folder, trial)
     values = load_json(path) if path.exists() else {}
-    wanted = {name: of for name, of in suite_named(suite).measurements.items() if name not in values}
-    if wanted:
+    if wanted := _unmeasured(suite, folder, trial):
         task, data = load_task(trial.task), trial.load_data(options.get("data_folder"))
         agent = trained_agent(trial, runs, data, device=options.get("device", "cpu"))
         for name, measure in wanted.items():
+            if progress:
+                print(f"{described(trial)}: measuring {name}", file=sys.stderr, flush=True)
             values[name] = measure(trial, agent, task, data)
             save_measurements(path, values)
     return result

@@ -14,6 +14,7 @@ from sfbc_core.experiments.paper import paper_config, paper_settings
 from sfbc_core.experiments.profiles import choose
 from sfbc_core.experiments.sizes import small_config, smoke_config
 from sfbc_core.experiments.trial import Trial
+from sfbc_core.experiments.untrained import untrained_data
 from sfbc_core.methods.awr import AWRConfig
 from sfbc_core.methods.decision_transformer import DecisionTransformerConfig
 from sfbc_core.methods.iql import IQLConfig
@@ -36,13 +37,13 @@ class Suite:
     Attributes:
         trials: profile -> the trials, in the order of the results.
         measurements: what is measured of each trained agent besides scores, by name.
-        stand_in_data: (folder) -> None; puts small files of data there on which the profile "smoke" runs where the real ones
+        smoke_data: (folder) -> None; puts small files of data there on which the profile "smoke" runs where the real ones
             would need policies; None if the tasks make their own data.
     """
 
     trials: Callable[[str], Sequence[Trial]]
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
-    stand_in_data: Callable[[Path], None] | None = None
+    smoke_data: Callable[[Path], None] | None = None
 
 
 def suite_named(name: str) -> Suite:
@@ -251,7 +252,7 @@ SUITES: dict[str, Suite] = {
             "planned returns": measurements.planned_returns_in_the_maze,
             "episodes": measurements.arriving_episode,
         },
-        partial(measurements.stand_in_data, task=ANT_MAZES[0], sizes=(29, 8), policies=1, steps=1_500),
+        partial(untrained_data, task=ANT_MAZES[0], sizes=(29, 8), policies=1, steps=1_500),
     ),
     "locomotion": Suite(
         locomotion_trials,
@@ -261,6 +262,6 @@ SUITES: dict[str, Suite] = {
             "all returns": measurements.first_critic_of_all_returns,
             "episodes": measurements.last_episode,
         },
-        partial(measurements.stand_in_data, task=HOPPER, sizes=(11, 3), policies=2, steps=600),
+        partial(untrained_data, task=HOPPER, sizes=(11, 3), policies=2, steps=600),
     ),
 }

@@ -21,7 +21,7 @@ from sfbc_core.evaluation import evaluate
 from sfbc_core.experiments.profiles import checked_profile
 from sfbc_core.experiments.provenance import provenance_facts
 from sfbc_core.files import load_json, save_json
-from sfbc_core.methods import METHODS, Method
+from sfbc_core.methods import METHODS, GradientMethod, Method
 from sfbc_core.methods.base import AGENT_FILE
 from sfbc_core.progress import progress_bar
 from sfbc_core.run import Run
@@ -29,6 +29,7 @@ from sfbc_core.tasks import load_task
 from sfbc_core.trajectories import Trajectories
 
 AS_CONFIGURED = "as configured"  # the variant of a trial that names none
+CURVE = "curve.json"  # evaluations along a training, in the training's folder
 POSITION = 2  # coordinates of the last observation that a result keeps: where an episode ended
 
 
@@ -42,6 +43,7 @@ class Trial:
     # Ways of acting by name, each with what `Method.acting` changes: {"K = 1": {"iteration": 1}}. One training serves all.
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {AS_CONFIGURED: {}})
     transitions: int | None = None  # size of a generated data set; None for the task's own
+    curve_every: int | None = None  # evaluate along the training too, every so many gradient steps; of a GradientMethod
     label: str = ""  # the method's name in tables; that of its class if it is not given. No part of the identity
     profile: str = "quick"  # a word for the size of all this, which goes into the result. No part of the identity
 
@@ -53,6 +55,10 @@ class Trial:
         if self.episodes < 1 or not self.variants:
             raise ValueError(f"expected episodes and variants, got {self.episodes} and {dict(self.variants)}")
         agent = METHODS[type(self.method)](self.method)
+        if self.curve_every is not None and not (isinstance(agent, GradientMethod) and self.curve_every > 0):
+            raise ValueError(
+                f"curve_every is a positive number of steps, of a GradientMethod; got {self.curve_every} for {self.label}"
+            )
         for changes in self.variants.values():  # refused now, and not after hours of training
             agent.acting(**changes)
         object.__setattr__(self, "label", self.label or METHODS[type(self.method)].__name__)
@@ -66,7 +72,8 @@ class Trial:
     def training_identity(self) -> str:
         """A digest of what decides the training: trials that differ in their evaluation alone share it."""
         # Compact: a config that gets a further field keeps the identity of its trials.
-        return _digest(self.task, config_to_json(self.method, compact=True), self.transitions)
+        parts = (self.task, config_to_json(self.method, compact=True), self.transitions)
+        return _digest(*parts, *([self.curve_every, self.episodes] if self.curve_every else []))
 
     @property
     def identity(self) -> str:
@@ -76,7 +83,9 @@ class Trial:
     def to_json(self) -> dict[str, Any]:
         """All fields as JSON can hold them."""
         variants = {name: dict(changes) for name, changes in self.variants.items()}
-        rest = {name: getattr(self, name) for name in ("task", "episodes", "transitions", "label", "profile")}
+        rest = {
+            name: getattr(self, name) for name in ("task", "episodes", "transitions", "curve_every", "label", "profile")
+        }
         return {**rest, "method": config_to_json(self.method), "variants": variants}
 
     @classmethod
@@ -122,11 +131,12 @@ def run_trial(
 
     Returns:
         `id`, `trial`, `provenance`, `transitions`, and in `variants` for each variant the `returns`, the `lengths` and the
-        `final` positions of its episodes.
+        `final` positions of its episodes; with `curve_every` also `curve`, the returns by the number of gradient steps.
     """
     folder = Path(folder).expanduser()
     path = folder / f"{trial.identity}.json"
-    with FileLock(_made(folder) / f".{trial.training_identity}.lock"):
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{trial.training_identity}.lock"):
         if path.exists() and Trial.from_json((stored := load_json(path))["trial"]).identity == trial.identity:
             return stored
         started = time.perf_counter()
@@ -140,6 +150,8 @@ def run_trial(
             "variants": _evaluated(trial, agent, folder, progress),
             "provenance": provenance_facts(trial.profile, trial.seed, started),
         }
+        if trial.curve_every is not None:
+            stored["curve"] = load_json(folder / trial.training_identity / CURVE)
         save_json(path, stored)
         _partial_path(trial, folder).unlink()
     return stored
@@ -159,9 +171,25 @@ def trained_agent(
         pass
     if (here / "agent" / AGENT_FILE).is_file():
         return kind.load(here / "agent", device)
-    agent = kind(trial.method, device).fit(data, here / "run", progress=progress)
+    agent = kind(trial.method, device)
+    if trial.curve_every is not None:
+        agent.watch = partial(_add_to_curve, trial, agent, here / CURVE)
+    agent.fit(data, here / "run", progress=progress)
     agent.save(here / "agent")
     return agent
+
+
+def _add_to_curve(trial: Trial, agent: GradientMethod, path: Path, steps: int) -> None:
+    """Evaluate an agent in mid-training, unless a run that was killed has done it; the training does not notice."""
+    curve = load_json(path) if path.exists() else {}
+    if steps % trial.curve_every or str(steps) in curve:
+        return
+    agent.nets.eval()
+    agent.fitted = True
+    returns = evaluate(agent, load_task(trial.task), trial.episodes, trial.seed).returns
+    agent.fitted = False
+    agent.nets.train()
+    save_json(path, {**curve, str(steps): returns.tolist()})
 
 
 def _partial_path(trial: Trial, folder: Path) -> Path:
@@ -182,7 +210,7 @@ def _evaluated(trial: Trial, agent: Method, folder: Path, progress: bool) -> dic
         for name, changes in trial.variants.items():
             if name not in done:
                 acting = agent.acting(**changes)
-                results = evaluate(acting, task, trial.episodes, trial.seed, on_episode=bar.update)
+                results = evaluate(acting, task, trial.episodes, trial.seed, on_step=bar.update)
                 done[name] = {
                     "returns": results.returns.tolist(),
                     "lengths": results.lengths.tolist(),
@@ -215,8 +243,3 @@ def with_one_thread(function: Callable[[Trial], Any], trial: Trial) -> Any:
     """`function` of a trial, in a worker that has its share of the cores."""
     torch.set_num_threads(1)
     return function(trial)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

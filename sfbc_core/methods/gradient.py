@@ -75,6 +75,7 @@ class GradientMethod(Method):
     def __init__(self, config: Any = None, device: torch.device | str = "cpu") -> None:
         super().__init__(config, device)
         self.nets = Networks(self.networks, self.config.seed, self.device)
+        self.watch: Callable[[int], None] | None = None  # called with the number of gradient steps done, after each
 
     @abstractmethod
     def networks(self, obs_dim: int, act_dim: int) -> Mapping[str, nn.Module]:
@@ -119,10 +120,15 @@ class GradientMethod(Method):
             self.config.training,
             make_generator(self.config.seed, "training", device=self.device),
             learning_rate=self.learning_rate,
-            after_step=self.after_step,
+            after_step=self._after_step,
             checkpoint=checkpoint,
             progress=type(self).__name__ if progress else None,
         )
+
+    def _after_step(self, step: int) -> None:
+        self.after_step(step)
+        if self.watch is not None:
+            self.watch(step + 1)
 
     def _scaled(self, data: Trajectories) -> Trajectories:
         following = data.next_observations

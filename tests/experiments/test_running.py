@@ -50,6 +50,14 @@ def test_every_trial_is_run_measured_and_stored_once(tmp_path, measured):
         results.measured("films")
 
 
+def test_a_measurement_that_was_added_later_is_made(tmp_path, monkeypatch, measured):
+    run_suite("small", "quick", tmp_path / "runs", tmp_path / "results")
+    more = {**SUITES["small"].measurements, "name": lambda trial, agent, task, data: task.name}
+    monkeypatch.setitem(SUITES, "small", replace(SUITES["small"], measurements=more))
+    results = run_suite("small", "quick", tmp_path / "runs", tmp_path / "results")
+    assert set(results.measured("name")) == {"toy-maze"} and measured == [1, 0], "and the other is not made again"
+
+
 def test_what_was_stored_before_a_trial_failed_stays(tmp_path, monkeypatch):
     real = SUITES["small"].measurements["count"]
 

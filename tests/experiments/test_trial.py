@@ -178,6 +178,38 @@ def test_a_method_in_one_file_runs_as_a_trial(tmp_path):
     assert variant["returns"] == [1.0] * 5 and all(x > 10 for x, _ in variant["final"])
 
 
+def test_an_evaluation_along_the_training_does_not_disturb_it(tmp_path, monkeypatch):
+    """Also when the run is killed in between: what is evaluated is not evaluated again, and the bits are the same."""
+    config = RightConfig(replace(TINY, gradient_steps=40, checkpoint_every=10))
+    plain = Trial("bidirectional-car", config, 3, transitions=400, profile="smoke")
+    curved = replace(plain, curve_every=10)
+    alone = trained(plain, tmp_path / "alone")
+    steps = []
+
+    def interrupted(*arguments, **options):
+        steps.append(len(steps))
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+        return evaluate(*arguments, **options)
+
+    monkeypatch.setattr(trial_module, "evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(curved, tmp_path)
+    result = run_trial(curved, tmp_path)
+    assert list(result["curve"]) == ["10", "20", "30", "40"] and result["curve"]["40"] == [1.0] * 3
+    assert len(steps) == 2 + 1 + 2 + 1, "two, the one that was killed, the other two, and the variant at the end"
+    with_curve = Method.load(tmp_path / curved.training_identity / "agent")
+    for name, tensor in alone.nets.state_dict().items():
+        assert torch.equal(tensor, with_curve.nets.state_dict()[name]), name
+    with pytest.raises(ValueError, match=r"curve_every is a positive number .* got 10 for AWR"):
+        replace(plain, method=regression(), label="AWR", curve_every=10)
+
+
+def trained(trial, folder):
+    run_trial(trial, folder)
+    return Method.load(folder / trial.training_identity / "agent")
+
+
 RUN = """
 import json, sys, time, torch
 from sfbc_core.experiments import Trial, run_trial
