@@ -20,13 +20,13 @@ class Provenance:
         self.seed = seed
         self.started = time.perf_counter()
 
-    def record(self) -> dict[str, str]:
+    def facts(self) -> dict[str, str]:
         """Profile, seed, date, seconds, versions and machine, by name."""
         return provenance_facts(self.profile, self.seed, self.started)
 
     def _repr_html_(self) -> str:
-        rows = [f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self.record().items()]
+        rows = [f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self.facts().items()]
         return f"<table><tbody>{''.join(rows)}</tbody></table>"
 
     def __repr__(self) -> str:
-        return "\n".join(f"{name}: {value}" for name, value in self.record().items())
+        return "\n".join(f"{name}: {value}" for name, value in self.facts().items())

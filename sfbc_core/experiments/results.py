@@ -121,7 +121,8 @@ class Results:
             low, high = line["reference_returns"]
             shared = {"task": trial.task, "method": trial.label, "seed": trial.seed}
             label = {"profile": trial.profile, "id": trial.identity}
-            for name, result in line["variants"].items():
+            for name in trial.variants:  # in the trial's order: a line has its names sorted
+                result = line["variants"][name]
                 last = getattr(trial.method, "planning_iterations", None)
                 variant = {"variant": name, "iteration": trial.variants[name].get("iteration", last)}
                 if "mean_score" in result:

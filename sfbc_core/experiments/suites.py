@@ -10,20 +10,15 @@ from typing import Any
 
 from sfbc_core.experiments import measurements
 from sfbc_core.experiments.measurements import Measurement
-from sfbc_core.experiments.paper import paper_config, paper_settings
 from sfbc_core.experiments.profiles import choose
-from sfbc_core.experiments.sizes import small_config, smoke_config
+from sfbc_core.experiments.settings import IQL_SETTINGS, method_config
 from sfbc_core.experiments.trial import Trial
 from sfbc_core.experiments.untrained import untrained_data
-from sfbc_core.methods.awr import AWRConfig
-from sfbc_core.methods.decision_transformer import DecisionTransformerConfig
-from sfbc_core.methods.iql import IQLConfig
 from sfbc_core.methods.sfbc import SfBCConfig
 
 MAZES = ("umaze", "medium", "large")
 ANT_MAZES = ("antmaze-umaze-v2", "antmaze-medium-play-v2")
 HOPPER = "hopper-medium-expert-v2"
-MEAN_OF = 12  # candidates that the hopper's agent averages below "full"; the paper's four are among the other ways
 # Ways to act, by what `SfBC.acting` changes. With α = 0 a candidate is drawn without a look at Q: the behavior model alone.
 BEHAVIOR_ALONE = {"selection": "sample", "alpha": 0.0}
 SOFTMAX = {"selection": "sample", "alpha": 20.0}
@@ -64,80 +59,40 @@ def each_iteration(config: SfBCConfig, way: str = "as configured", **changes: An
 
 # ---- Maze2D ----------------------------------------------------------------------------------------------------------
 
-# The paper gives no γ and no K for these tasks. At 100 steps a second, the way through the large maze takes 400 steps, of
-# which 0.99 would leave less than two hundredths of a reward. Four iterations, so that all mazes are seen over the same K.
-DISCOUNT, ITERATIONS = {"umaze": 0.99, "medium": 0.995, "large": 0.995}, 4
-# At "quick". In the smallest maze single critics can differ widely, see chapter 9: four, each trained half as long.
-CRITIC = {
-    "umaze": {"critic_steps": 4_000, "members": 4},
-    "medium": {"critic_steps": 8_000},
-    "large": {"critic_steps": 8_000},
-}
 # Tried after two iterations; the configured way is the paper's, the best of 32.
 OTHER_WAYS = {"best of 8": {"num_candidates": 8}, "best of 128": {"num_candidates": 128}, "softmax, α = 20": SOFTMAX}
 
 
-def maze2d_config(profile: str, maze: str, seed: int) -> SfBCConfig:
-    """SfBC at the size of a profile; the paper's networks and training at "full"."""
-    iterations = choose(profile, smoke=2, quick=ITERATIONS, full=ITERATIONS)
-    shared = {"discount": DISCOUNT[maze], "planning_iterations": iterations, "seed": seed}
-    if profile == "full":
-        return SfBCConfig(**shared)
-    if profile == "smoke":
-        return smoke_config(members=2, **shared)
-    return small_config(widths=(64, 32), behavior_steps=4_000, value_every=2, **CRITIC[maze], **shared)
-
-
 def maze2d_trials(profile: str) -> list[Trial]:
     """Every maze with every seed, evaluated after every iteration."""
-    configs = [
-        (maze, maze2d_config(profile, maze, seed))
-        for seed in range(choose(profile, smoke=2, quick=3, full=3))
-        for maze in choose(profile, smoke=MAZES[:1], quick=MAZES, full=MAZES)
-    ]
+    tasks = [f"regen/maze2d-{maze}-v1" for maze in choose(profile, smoke=MAZES[:1], quick=MAZES, full=MAZES)]
+    seeds = range(choose(profile, smoke=2, quick=3, full=3))
+    configs = [(task, method_config("SfBC", task, profile, seed)) for seed in seeds for task in tasks]
     others = {f"{way}, K = 2": {"iteration": 2, **changes} for way, changes in OTHER_WAYS.items()}
     return [
         Trial(
-            f"regen/maze2d-{maze}-v1",
+            task,
             config,
             episodes=choose(profile, smoke=1, quick=20, full=20),
             variants=each_iteration(config) | others,
             transitions=choose(profile, smoke=2_000, quick=1_000_000, full=None),
             profile=profile,
         )
-        for maze, config in configs
+        for task, config in configs
     ]
 
 
 # ---- AntMaze ---------------------------------------------------------------------------------------------------------
 
 
-def antmaze_config(profile: str, task: str, seed: int) -> SfBCConfig:
-    """SfBC at the size of a profile; the paper's at "full"."""
-    if profile == "full":
-        return paper_config(task, seed)
-    if profile == "smoke":
-        return smoke_config(planning_iterations=2, value_every=10, seed=seed)
-    return small_config(
-        widths=(128, 64, 32),
-        behavior_steps=8_000,
-        critic_steps=5_000,
-        behavior_rate=3e-3,
-        planning_iterations=paper_settings(task).planning_iterations,
-        value_every=10,
-        # The paper takes the best of 32. That choice finds the errors of a critic trained this briefly: see chapter 10.
-        selection="sample",
-        seed=seed,
-    )
-
-
 def antmaze_trials(profile: str) -> list[Trial]:
     """The smallest maze with every seed; the medium one, whose episodes take longer, with fewer."""
     seeds = dict(zip(ANT_MAZES, choose(profile, smoke=(2, 0), quick=(3, 1), full=(4, 4)), strict=True))
-    configs = [(task, antmaze_config(profile, task, seed)) for task in ANT_MAZES for seed in range(seeds[task])]
+    tasks = [(f"regen/{maze}", seed) for maze in ANT_MAZES for seed in range(seeds[maze])]
+    configs = [(task, method_config("SfBC", task, profile, seed)) for task, seed in tasks]
     return [
         Trial(
-            f"regen/{task}",
+            task,
             config,
             episodes=choose(profile, smoke=1, quick=20, full=100),
             variants={"behavior alone": BEHAVIOR_ALONE} | each_iteration(config) | {"best of 32": GREEDY},
@@ -150,25 +105,6 @@ def antmaze_trials(profile: str) -> list[Trial]:
 # ---- Locomotion ------------------------------------------------------------------------------------------------------
 
 
-def locomotion_config(profile: str, seed: int) -> SfBCConfig:
-    """SfBC at the size of a profile; the paper's at "full"."""
-    if profile == "full":
-        return paper_config(HOPPER, seed)
-    shared = {
-        "planning_iterations": paper_settings(HOPPER).planning_iterations,
-        "selection": "mean_of_best",
-        "averaged": MEAN_OF,
-        # More than half of the expert's episodes end in a timeout. What that does to the first critic is in chapter 11.
-        "unknown_share": 0.1,
-        "seed": seed,
-    }
-    if profile == "smoke":
-        return smoke_config(num_candidates=16, **shared)
-    return small_config(
-        widths=(256, 128, 64), behavior_steps=8_000, critic_steps=4_000, behavior_rate=2e-3, value_every=10, **shared
-    )
-
-
 def locomotion_trials(profile: str) -> list[Trial]:
     """A hopper from medium and expert recordings, with every seed and every way to select."""
     ways = {
@@ -177,59 +113,39 @@ def locomotion_trials(profile: str) -> list[Trial]:
         "best of 32": GREEDY,
         "mean of the best 4": {"selection": "mean_of_best", "averaged": 4},
     }
-    trials = []
+    task, trials = f"regen/{HOPPER}", []
     for seed in range(choose(profile, smoke=2, quick=3, full=4)):
-        config = locomotion_config(profile, seed)
+        config = method_config("SfBC", task, profile, seed)
         variants = each_iteration(config)
         for way, changes in ways.items():
             variants |= each_iteration(config, way, **changes)
         episodes = choose(profile, smoke=2, quick=20, full=20)
-        trials.append(Trial(f"regen/{HOPPER}", config, episodes, variants, profile=profile))
+        trials.append(Trial(task, config, episodes, variants, profile=profile))
     return trials
 
 
 # ---- The pilots of the methods' floor --------------------------------------------------------------------------------
 
-# IQL's paper has settings for two families. Neither was chosen for these tasks, so both are run.
-IQL_SETTINGS = {
-    "IQL, as in locomotion": {"rewards": "return_range"},
-    "IQL, as in antmaze": {"rewards": "minus_one", "expectile": 0.9, "inverse_temperature": 10.0},
-}
 CARS = ("bidirectional-car", "bidirectional-car-single-side")
 UMAZE = "regen/maze2d-umaze-v1"
-UMAZE_STEPS = 300  # after which D4RL cuts an episode
-
-
-def pilot_methods(task: str, steps: int, seed: int) -> dict[str, Any]:
-    """The configs of behavior cloning, AWR, IQL and the Decision Transformer with so many gradient steps, by label."""
-    methods: dict[str, Any] = {
-        "cloning": AWRConfig.small(steps, alpha=0.0, seed=seed),
-        "AWR": AWRConfig.small(steps, seed=seed),
-    }
-    for label, settings in IQL_SETTINGS.items():
-        if task == UMAZE and settings["rewards"] == "return_range":
-            settings = {"rewards": "as_recorded"}  # its data are one episode: there is no range of returns
-        methods[label] = IQLConfig.small(steps, seed=seed, **settings)
-    horizon = UMAZE_STEPS if task == UMAZE else None
-    methods["Decision Transformer"] = DecisionTransformerConfig.small(steps, horizon=horizon, seed=seed)
-    return methods
+PILOTS = ("cloning", "AWR", *IQL_SETTINGS, "Decision Transformer")
 
 
 def pilot_trials(profile: str) -> list[Trial]:
     """Every pilot on both tasks of the car and in the smallest maze, with every seed."""
-    tasks = choose(profile, smoke=CARS[:1], quick=(*CARS, UMAZE), full=(*CARS, UMAZE))
+    tasks = choose(profile, smoke=CARS, quick=(*CARS, UMAZE), full=(*CARS, UMAZE))
     return [
         Trial(
             task,
-            config,
+            method_config(method, task, profile, seed),
             episodes=choose(profile, smoke=2, quick=20 if task == UMAZE else 100, full=100),
             transitions=choose(profile, smoke=400, quick=1_000_000 if task == UMAZE else 20_000, full=1_000_000),
-            label=label,
+            label=method,
             profile=profile,
         )
         for task in tasks
         for seed in range(choose(profile, smoke=1, quick=3, full=3))
-        for label, config in pilot_methods(task, choose(profile, smoke=5, quick=5_000, full=100_000), seed).items()
+        for method in PILOTS
     ]
 
 

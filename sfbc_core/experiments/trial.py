@@ -44,8 +44,8 @@ class Trial:
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {AS_CONFIGURED: {}})
     transitions: int | None = None  # size of a generated data set; None for the task's own
     curve_every: int | None = None  # evaluate along the training too, every so many gradient steps; of a GradientMethod
-    label: str = ""  # the method's name in tables; that of its class if it is not given. No part of the identity
-    profile: str = "quick"  # a word for the size of all this, which goes into the result. No part of the identity
+    label: str = ""  # the method's name in tables; that of its class if it is not given. Not part of the identity
+    profile: str = "quick"  # a word for the size of all this, which goes into the result. Not part of the identity
 
     def __post_init__(self) -> None:
         checked_profile(self.profile)

@@ -9,11 +9,11 @@ from sfbc_core.book import Provenance
 
 def test_a_page_shows_every_fact_by_name():
     provenance = Provenance("smoke", 7)
-    record = provenance.record()
-    assert record["profile"] == "smoke" and record["seed"] == "7" and float(record["seconds"]) < 60
+    facts = provenance.facts()
+    assert facts["profile"] == "smoke" and facts["seed"] == "7" and float(facts["seconds"]) < 60
     html = provenance._repr_html_()
     assert "<th>profile</th><td>smoke</td>" in html
-    assert all(f"<th>{name}</th>" in html and f"{name}: " in repr(provenance) for name in record)
+    assert all(f"<th>{name}</th>" in html and f"{name}: " in repr(provenance) for name in facts)
 
 
 def test_an_unknown_profile_is_refused_in_the_first_cell():

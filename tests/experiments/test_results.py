@@ -73,6 +73,14 @@ def test_the_frame_has_a_row_for_every_episode(trial, tmp_path):
     assert set(frame["seed"]) == {trial.seed} and set(frame["id"]) == {trial.identity}
 
 
+def test_variants_keep_their_order_through_a_file(trial, tmp_path):
+    """A file sorts names; tables and figures follow the trial."""
+    trial = replace(trial, variants={"zero": {"iteration": 1}, "all": {}, "one": {"iteration": 1}})
+    add_lines(tmp_path / "suite.jsonl", [line_of(trial)])
+    frame = Results([trial], read_lines(tmp_path / "suite.jsonl")).frame()
+    assert list(frame["variant"].unique()) == ["zero", "all", "one"]
+
+
 def test_a_variant_of_which_the_mean_alone_was_kept_has_one_row(trial):
     line = line_of(trial)
     line["variants"]["any"] = {"mean_score": 12.5, "episodes": 20}
@@ -98,7 +106,7 @@ def test_what_is_missing_is_said(trial):
     assert "missing" not in Results([trial], [line_of(trial)]).origin()
 
 
-def test_a_config_that_has_got_a_field_since_is_still_the_same_trial(trial):
+def test_a_field_added_to_a_config_later_makes_no_other_trial(trial):
     """Stored before `value_every` and `warmup_steps` existed, so to say."""
     line = line_of(trial)
     stored = json.loads(json.dumps(line["trial"]))
@@ -107,7 +115,7 @@ def test_a_config_that_has_got_a_field_since_is_still_the_same_trial(trial):
 
 
 @pytest.mark.skipif(find_spec("d4rl") is None, reason="d4rl is not installed")
-@pytest.mark.parametrize("name", ["antmaze", "locomotion", "maze2d"])
+@pytest.mark.parametrize("name", sorted(SUITES))
 def test_the_committed_results_are_those_of_the_suite_as_it_is(name):
     """Or the book would show results of settings that are no longer those of its command."""
     results = stored_results(name, "quick", RESULTS)

@@ -11,8 +11,11 @@ import torch
 from sfbc_core import CriticConfig, QCritic, SfBC, load_task
 from sfbc_core.experiments import Trial
 from sfbc_core.experiments.measurements import mean_cosine, planned_returns_in_the_maze, residual, rounded
+from sfbc_core.experiments.paper import paper_config
 from sfbc_core.experiments.profiles import PROFILES
+from sfbc_core.experiments.settings import METHOD_CONFIGS, method_config
 from sfbc_core.experiments.suites import SUITES, each_iteration, suite_named
+from sfbc_core.tasks import task_names
 
 needs_d4rl = pytest.mark.skipif(find_spec("d4rl") is None, reason="d4rl is not installed")
 
@@ -62,6 +65,29 @@ def test_a_variant_for_each_iteration(tiny_sfbc):
 def test_an_unknown_suite_is_refused():
     with pytest.raises(ValueError, match=r"unknown suite 'maze'; expected one of .*'maze2d'"):
         suite_named("maze")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("method", METHOD_CONFIGS)
+def test_every_method_has_settings_for_every_task(method, profile):
+    for task in task_names():
+        config = method_config(method, task, profile, seed=3)
+        Trial(task, config)  # a method that is known
+        assert config.seed == 3
+
+
+def test_the_full_profile_is_the_papers():
+    for task in ("hopper-medium-v2", "antmaze-large-play-v2", "kitchen-mixed-v0", "bidirectional-car"):
+        assert method_config("SfBC", task, "full", seed=1) == paper_config(task, 1)
+
+
+def test_unknown_settings_are_refused():
+    with pytest.raises(ValueError, match=r"unknown method 'PPO'; expected one of .*'SfBC'"):
+        method_config("PPO", "toy-maze", "quick")
+    with pytest.raises(ValueError, match="unknown task 'chess'"):
+        method_config("SfBC", "chess", "quick")
+    with pytest.raises(ValueError, match="got 'fast'"):
+        method_config("cloning", "toy-maze", "fast")
 
 
 @needs_d4rl
