@@ -69,7 +69,7 @@ def smoke_config(**options: Any) -> SfBCConfig:
 
 
 def sfbc_config(task: str, profile: str, seed: int) -> SfBCConfig:
-    """SfBC as the chapters run it on a task."""
+    """SfBC on a task: below "full" with the settings of chapters 9 to 11 for their families, and plain ones elsewhere."""
     family = task.removeprefix("regen/").partition("-")[0]
     if family == "maze2d":
         return _maze2d_config(task.split("-")[1], profile, seed)

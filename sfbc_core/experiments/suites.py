@@ -133,13 +133,14 @@ PILOTS = ("cloning", "AWR", *IQL_SETTINGS, "Decision Transformer")
 
 def pilot_trials(profile: str) -> list[Trial]:
     """Every pilot on both tasks of the car and in the smallest maze, with every seed."""
-    tasks = choose(profile, smoke=CARS[:1], quick=(*CARS, UMAZE), full=(*CARS, UMAZE))
+    tasks = choose(profile, smoke=CARS, quick=(*CARS, UMAZE), full=(*CARS, UMAZE))
     return [
         Trial(
             task,
             method_config(method, task, profile, seed),
             episodes=choose(profile, smoke=2, quick=20 if task == UMAZE else 100, full=100),
-            transitions=choose(profile, smoke=400, quick=1_000_000 if task == UMAZE else 20_000, full=1_000_000),
+            # At "smoke" just enough that some episode earns something, which one of IQL's settings needs.
+            transitions=choose(profile, smoke=800, quick=1_000_000 if task == UMAZE else 20_000, full=1_000_000),
             label=method,
             profile=profile,
         )

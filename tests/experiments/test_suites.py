@@ -13,7 +13,7 @@ from sfbc_core.experiments import Trial
 from sfbc_core.experiments.measurements import mean_cosine, planned_returns_in_the_maze, residual, rounded
 from sfbc_core.experiments.paper import paper_config
 from sfbc_core.experiments.profiles import PROFILES
-from sfbc_core.experiments.settings import METHOD_CONFIGS, method_config
+from sfbc_core.experiments.settings import HORIZON, METHOD_CONFIGS, method_config
 from sfbc_core.experiments.suites import SUITES, each_iteration, suite_named
 from sfbc_core.tasks import task_names
 
@@ -79,6 +79,12 @@ def test_every_method_has_settings_for_every_task(method, profile):
 def test_the_full_profile_is_the_papers():
     for task in ("hopper-medium-v2", "antmaze-large-play-v2", "kitchen-mixed-v0", "bidirectional-car"):
         assert method_config("SfBC", task, "full", seed=1) == paper_config(task, 1)
+
+
+@needs_d4rl
+def test_the_horizons_are_the_time_limits_of_the_mazes():
+    for maze, steps in HORIZON.items():
+        assert load_task(f"{maze}-v1").make_env().max_episode_steps == steps
 
 
 def test_unknown_settings_are_refused():
