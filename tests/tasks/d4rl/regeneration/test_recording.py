@@ -149,7 +149,7 @@ def test_a_process_that_was_killed_goes_on_and_ends_with_the_same_file(tmp_path)
     recipe = make_recipe(UMAZE, steps=13_000)
     command = [sys.executable, "-m", "sfbc_core.tasks.d4rl.regeneration", UMAZE]
     process = subprocess.Popen([*command, "--steps", "13000", "--folder", str(tmp_path / "killed")])
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600  # against a process that hangs
     while not list(tmp_path.glob("killed/.*/*.npz")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
