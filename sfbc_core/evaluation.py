@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-import gymnasium
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from sfbc_core.environments import Environments, EnvironmentSource, whole_number
 from sfbc_core.randomness import RandomSource, make_generator
 
 
@@ -19,7 +19,8 @@ from sfbc_core.randomness import RandomSource, make_generator
 class Agent(Protocol):
     """Whatever acts: (observations (B, obs), a source of randomness) -> actions (B, act).
 
-    One that remembers what it saw in an episode also has ``start(episodes)``, which returns a :class:`Policy`.
+    One that remembers what it saw in an episode also has ``start(episodes)``, which returns a :class:`Policy`. One that
+    wants observations in another precision than float32 says so by an attribute ``observation_dtype``.
     """
 
     def act(
@@ -71,12 +72,16 @@ def start_policy(agent: Agent, episodes: int) -> Policy:
     return agent.start(episodes) if hasattr(agent, "start") else MemorylessPolicy(agent)
 
 
-@runtime_checkable
-class EnvironmentSource(Protocol):
-    """Whatever makes fresh environments, such as a task."""
+def observation_dtype(agent: Agent) -> torch.dtype:
+    """What an agent wants to see observations in: its attribute of that name, or float32 without one.
 
-    def make_env(self) -> gymnasium.Env:
-        """A new environment with the gymnasium API."""
+    Raises:
+        TypeError: the attribute is no dtype of floating-point numbers.
+    """
+    dtype = getattr(agent, "observation_dtype", torch.float32)
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise TypeError(f"an agent's observation_dtype must be one such as torch.float64, got {dtype!r}")
+    return dtype
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ class EpisodeResults:
     returns: Float[np.ndarray, " E"]  # undiscounted
     lengths: Int[np.ndarray, " E"]  # steps
     final_observations: Float[np.ndarray, "E obs"]  # where each episode ended
-    terminated: np.ndarray  # (E,) whether it ended by itself, rather than by a time limit
+    terminated: Bool[np.ndarray, " E"]  # whether it ended by itself, rather than by a time limit
 
 
 def episode_seed(seed: int, number: int) -> int:
@@ -106,6 +111,7 @@ def evaluate(
     seed: int,
     *,
     side_by_side: int | None = None,
+    max_steps: int | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> EpisodeResults:
     """Run `episodes` episodes, many side by side.
@@ -116,62 +122,66 @@ def evaluate(
 
     Args:
         agent: see :class:`Agent`.
-        task: see :class:`EnvironmentSource`.
+        task: see :class:`~sfbc_core.environments.EnvironmentSource`. Observations must be 1-D arrays of numbers.
         episodes: number of episodes.
         seed: of the whole evaluation.
         side_by_side: episodes that run at the same time; all by default.
+        max_steps: an episode that is not over after so many steps is truncated there. The default is the environment's own
+            limit; see :func:`~sfbc_core.environments.step_limit`. An own limit that is shorter still holds.
         on_step: called after every step with the number of episodes that it ended, to show progress.
 
     Raises:
-        ValueError: fewer than one episode, or actions of a wrong shape or that are not finite from the agent.
+        TypeError: `task` has no make_env, or that returns no environment with gymnasium's API; the agent's
+            `observation_dtype` is none of floating-point numbers.
+        ValueError: `episodes`, `side_by_side` or `max_steps` is no whole number or less than 1; an environment without a
+            limit and no `max_steps`; one environment for several episodes; something else than gymnasium's API asks for, or
+            NaN or infinity, from an environment; actions of a wrong shape or that are not finite from the agent.
     """
-    side_by_side = episodes if side_by_side is None else side_by_side
-    for name, number in (("episodes", episodes), ("side_by_side", side_by_side)):
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1, got {number}")
+    episodes = _count("episodes", episodes)
+    side_by_side = episodes if side_by_side is None else _count("side_by_side", side_by_side)
+    max_steps = None if max_steps is None else _count("max_steps", max_steps)
     parts = [
-        _run(agent, task, range(first, min(first + side_by_side, episodes)), seed, on_step)
+        _run(agent, task, range(first, min(first + side_by_side, episodes)), seed, max_steps, on_step)
         for first in range(0, episodes, side_by_side)
     ]
     return EpisodeResults(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _run(agent, task, numbers: range, seed: int, on_step) -> tuple[np.ndarray, ...]:
+def _run(agent, task, numbers: range, seed: int, max_steps: int | None, on_step) -> tuple[np.ndarray, ...]:
     generators = [episode_generator(seed, number) for number in numbers]
-    envs: list[gymnasium.Env] = []
-    try:
-        first = []
-        for number in numbers:
-            envs.append(task.make_env())
-            first.append(envs[-1].reset(seed=episode_seed(seed, number))[0])
-        current = np.stack(first).astype(np.float32)
+    dtype = observation_dtype(agent)
+    kept = np.float64 if dtype == torch.float64 else np.float32  # numpy has no other that would be of use
+    with Environments(task, numbers, kept, max_steps) as envs:
+        current = envs.reset([episode_seed(seed, number) for number in numbers])
         policy = start_policy(agent, len(numbers))
         returns, lengths = np.zeros(len(numbers)), np.zeros(len(numbers), dtype=np.int64)
         rewards, terminated = np.zeros(len(numbers)), np.zeros(len(numbers), dtype=bool)
-        truncated = np.zeros(len(numbers), dtype=bool)
         running = np.arange(len(numbers))
         while len(running):
             actions = policy.step(
                 running,
-                torch.from_numpy(current[running]),
+                torch.from_numpy(current[running]).to(dtype),
                 torch.from_numpy(rewards[running].astype(np.float32)),
                 [generators[i] for i in running],
             )
-            actions = _checked(actions, len(running), envs[0].action_space.shape)
-            for i, action in zip(running, actions, strict=True):
-                current[i], rewards[i], terminated[i], truncated[i], _ = envs[i].step(action)
+            actions = _checked(actions, len(running), envs.action_shape)
+            current[running], rewards[running], ended, cut = envs.step(running, actions)
             returns[running] += rewards[running]
             lengths[running] += 1
-            before, running = (
-                len(running),
-                running[~(terminated | truncated)[running]],
-            )  # what is over costs nothing more
+            terminated[running] = ended
+            before, running = len(running), running[~(ended | cut)]  # what is over costs nothing more
             if on_step is not None:
                 on_step(before - len(running))
         return returns, lengths, current, terminated
-    finally:
-        for env in envs:
-            env.close()
+
+
+def _count(name: str, number: int) -> int:
+    whole = whole_number(number)
+    if whole is None:
+        raise ValueError(f"{name} must be a whole number, got {number!r} ({type(number).__name__})")
+    if whole < 1:
+        raise ValueError(f"{name} must be at least 1, got {whole}")
+    return whole
 
 
 def _checked(actions: Tensor, rows: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -12,7 +12,10 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sfbc_core"
 
 # A part, and what it imports nothing of; a part is a module or a folder directly in the package.
 ALGORITHMS = ("behavior", "critic", "planning", "selection", "methods")
-LOW = ("files", "configuration", "randomness", "progress", "trajectories", "transitions", "networks", "training", "run")
+LOW = (
+    *("files", "configuration", "randomness", "progress", "trajectories", "transitions", "networks", "training", "run"),
+    "environments",
+)
 FORBIDDEN = {
     "tasks": (*ALGORITHMS, "experiments", "book"),
     **dict.fromkeys((*ALGORITHMS, "evaluation"), ("tasks", "experiments", "book")),

@@ -64,6 +64,7 @@ class CountingEnv(gymnasium.Env):
 
     observation_space = gymnasium.spaces.Box(-10, 10, (1,))
     action_space = gymnasium.spaces.Box(-1, 1, (1,))
+    max_episode_steps = 4
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sfbc_core.evaluation import Agent, episode_generator, episode_seed, start_policy
+from sfbc_core.evaluation import Agent, episode_generator, episode_seed, observation_dtype, start_policy
 from sfbc_core.tasks.registry import Task
 
 DIGITS = 3  # of recorded positions: millimetres, where a maze's cell is a metre or four
@@ -32,10 +32,11 @@ def record_episode(agent: Agent, task: Task, seed: int, number: int = 0) -> dict
     env_seed = episode_seed(seed, number)
     observation, _ = env.reset(seed=env_seed)
     generators, policy, row = [episode_generator(seed, number)], start_policy(agent, 1), np.zeros(1, dtype=np.int64)
+    dtype = observation_dtype(agent)
     positions, total, reward, over = [], 0.0, 0.0, False
     while not over:
         positions.append(env.d4rl_env.sim.data.qpos.round(DIGITS).tolist())
-        observations, rewards = torch.from_numpy(observation.astype(np.float32))[None], torch.tensor([float(reward)])
+        observations, rewards = torch.from_numpy(observation).to(dtype)[None], torch.tensor([float(reward)])
         action = policy.step(row, observations, rewards, generators)[0].numpy()
         observation, reward, terminated, truncated, _ = env.step(action)
         total += reward

@@ -33,6 +33,7 @@ class BidirectionalCarEnv(gymnasium.Env):
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 30}
+    max_episode_steps: ClassVar[int] = STEPS  # for whoever steps it without gymnasium's TimeLimit
 
     def __init__(self, render_mode: str | None = None) -> None:
         if render_mode not in (None, "rgb_array"):

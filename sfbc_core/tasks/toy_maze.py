@@ -28,6 +28,7 @@ STEP = 0.25  # the farthest that a step can move a coordinate; cells are 1 wide
 # the point into the wall.
 MARGIN = 2.0**-20
 WALK = (15, 30)  # steps of the shortest and longest walk in the data; from start to goal takes at least 36
+STEPS = 100  # time limit of an episode
 ENV_ID = "sfbc/ToyMaze-v0"
 
 # _MAP[x, y] is a cell's character. _WALLS has an extra rim of walls, so cell (x, y) is _WALLS[x + 1, y + 1].
@@ -125,6 +126,7 @@ class ToyMazeEnv(gymnasium.Env):
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 30}
+    max_episode_steps: ClassVar[int] = STEPS  # for whoever steps it without gymnasium's TimeLimit
 
     def __init__(self, render_mode: str | None = None) -> None:
         if render_mode not in (None, "rgb_array"):

@@ -249,6 +249,7 @@ class Scripted(gymnasium.Env):
 
     observation_space = spaces.Box(-np.inf, np.inf, (OBS,))
     action_space = spaces.Box(-1, 1, (ACT,))
+    max_episode_steps = 11
 
     def __init__(self, number):
         self.number = number
@@ -359,6 +360,7 @@ class Earn(gymnasium.Env):
 
     observation_space = spaces.Box(-1, 1, (1,))
     action_space = spaces.Box(-1, 1, (1,))
+    max_episode_steps = 3
 
     def make_env(self):
         return Earn()

@@ -12,6 +12,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from sfbc_core import load_task, task_names
+from sfbc_core.environments import step_limit
 from sfbc_core.tasks.d4rl.environments import make_d4rl_env
 
 # Family: observation and action sizes and the time limits, as in D4RL's description of its tasks.
@@ -71,7 +72,7 @@ def test_every_task_is_made_reset_stepped_and_scored(name):
     env = task.make_env()
     try:
         assert env.observation_space.shape == (observation_size,) and env.action_space.shape == (action_size,)
-        assert env.max_episode_steps == limit
+        assert env.max_episode_steps == step_limit(env) == limit
         observations, outcomes = play(env, 3, seed=1)
         assert observations.dtype == np.float64 and np.isfinite(observations).all() and len(outcomes) == 3
     finally:

@@ -10,6 +10,7 @@ import pytest
 h5py = pytest.importorskip("h5py", reason="h5py is in the extra sfbc-core[d4rl]")
 
 from sfbc_core import load_task, task_names
+from sfbc_core.environments import step_limit
 from sfbc_core.tasks.d4rl.regeneration.__main__ import main
 from sfbc_core.tasks.d4rl.regeneration.recipes import SIZES
 from sfbc_core.tasks.registry import REGENERATED
@@ -34,7 +35,8 @@ def test_every_recipe_has_a_task_under_a_name_that_shows_it():
 def test_the_task_is_d4rls_but_for_its_name(name):
     task = load_task(REGENERATED + name)
     assert task.name == REGENERATED + name
-    assert task.make_env().name == name
+    env = task.make_env()
+    assert env.name == name and step_limit(env) == env.max_episode_steps >= 300
     if name in task_names():
         theirs = load_task(name)
         assert task.reference_returns == theirs.reference_returns
