@@ -100,6 +100,35 @@ def test_equal_to_a_plain_loop_to_the_last_bit(rows, discount, timeout, max_on):
     assert planned.tolist() == plain_loop(rewards, values, terminals, timeouts, discount, timeout, max_on)
 
 
+# The kinds of episodes: their number of steps, and with which flags the last one ends.
+episode_kinds = st.lists(
+    st.tuples(st.integers(1, 6), st.sampled_from([(True, False), (False, True), (True, True)])), min_size=1, max_size=8
+)
+
+
+@given(episode_kinds, st.floats(0.0, 1.0), st.randoms(use_true_random=False))
+def test_returns_and_unknown_shares_episode_by_episode(kinds, discount, random):
+    """Each episode by itself, as lists: no row may look into the next episode, be it of one step or end with both flags."""
+    rewards, terminals, timeouts, returns, shares, totals = [], [], [], [], [], []
+    for length, (terminal, timeout) in kinds:
+        own = [random.choice([-1.5, 0.0, 0.25, 8.0]) for _ in range(length)]
+        rewards += own
+        terminals += [False] * (length - 1) + [terminal]
+        timeouts += [False] * (length - 1) + [timeout]
+        totals.append(sum(own))
+        for step in range(length):
+            later, share = 0.0, 0.0 if terminal else 1.0
+            for reward in reversed(own[step:]):
+                later, share = reward + discount * later, discount * share
+            returns.append(later)
+            shares.append(share)
+    data = episode_data(rewards, terminals, timeouts)
+    assert discounted_returns(data, discount).tolist() == returns, "to the last bit"
+    np.testing.assert_allclose(unknown_share(data, discount).numpy(), shares, rtol=1e-15)
+    assert data.episode_lengths.tolist() == [length for length, _ in kinds]
+    assert data.episode_returns.tolist() == totals, "sums of quarters are exact"
+
+
 @pytest.mark.parametrize("length", [1_000_000, 1])
 def test_one_long_episode_and_a_million_short_ones(length):
     n = 1_000_000

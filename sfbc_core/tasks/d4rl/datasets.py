@@ -13,12 +13,15 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from sfbc_core.tasks.d4rl import oddities
+from sfbc_core.tasks.d4rl.columns import column, flags, numbers, open_hdf5, reading, short
 from sfbc_core.tasks.d4rl.download import download_file
 from sfbc_core.tasks.d4rl.oddities import Rules, rules_for
 from sfbc_core.trajectories import Trajectories
 
-BLOCK_ROWS = 65_536  # how many rows of next states are in memory at a time
+BLOCK_ROWS = 65_536  # how many rows of next states are compared at a time
 REQUIRED = ("observations", "actions", "rewards", "terminals")
+OPTIONAL = ("timeouts", "next_observations")
+VECTORS = ("observations", "actions", "next_observations")  # the others hold one number for each transition
 # Size in bytes and the first digits of the sha256, for those files of which we know them.
 KNOWN = {
     "kitchen-complete-v0": (556_544, "cd797c38"),
@@ -109,75 +112,65 @@ def read_hdf5(path: str | os.PathLike, rules: Rules | None = None) -> Trajectori
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no readable HDF5 file, lacks a column, has columns of different lengths, or holds impossible
-            values.
+        ValueError: the file is no readable HDF5 file, lacks a column, has columns of another kind, shape or length than
+            expected, or holds impossible values; the message begins with the path.
     """
     rules = rules or Rules()
-    with _open(path) as file:
-        lengths = {name: len(file[name]) for name in (*REQUIRED, "timeouts", "next_observations") if name in file}
-        if missing := [name for name in REQUIRED if name not in lengths]:
-            raise ValueError(f"{path} does not have D4RL's layout: expected {', '.join(REQUIRED)}; missing {missing}")
-        if len(set(lengths.values())) != 1:
-            raise ValueError(f"{path}: all columns must have the same length, got {lengths}")
-        observations, actions = (_column(file[name]) for name in ("observations", "actions"))
-        rewards = _column(file["rewards"]).reshape(-1)  # some files hold (N, 1)
-        terminals = _flags(file["terminals"])
+    # NaN and infinity must not warn on the way to the check that refuses them by name.
+    with reading(path) as file, np.errstate(invalid="ignore", over="ignore"):
+        columns = _columns(file, rules)
+        observations, actions = (numbers(columns[name]) for name in ("observations", "actions"))
+        rewards, terminals = numbers(columns["rewards"]).reshape(-1), flags(columns["terminals"])
         if not rules.terminates:
             terminals = oddities.no_terminals(terminals)
+        # What came after a cut is known to those files that hold it; methods that learn from single steps use it.
+        following = numbers(columns["next_observations"]) if "next_observations" in columns else None
         if rules.longest_step is not None:
             timeouts = oddities.jumps(observations[:, :2], rules.longest_step)
+        elif "timeouts" not in columns and following is None and rules.time_limit is not None:
+            timeouts = oddities.time_limits(terminals, rules.time_limit)
         else:
-            timeouts = _recorded_cuts(file, observations, terminals, rules)
-        # What came after a cut is known to those files that hold it; methods that learn from single steps use it.
-        following = _column(file["next_observations"]) if "next_observations" in file else None
-    if rules.goal_beyond is not None:
-        rewards, terminals = oddities.no_rewards_away_from_goal(
-            rewards, terminals, observations[:, :2], rules.goal_beyond
-        )
-    timeouts = oddities.timeouts_only(timeouts, terminals)
-    return Trajectories(observations, actions, rewards, terminals, timeouts, next_observations=following)
+            timeouts = flags(columns["timeouts"]) if "timeouts" in columns else np.zeros_like(terminals)
+            if following is not None:
+                _mark_cuts(timeouts, following, observations)
+        if rules.goal_beyond is not None:
+            rewards, terminals = oddities.no_rewards_away_from_goal(
+                rewards, terminals, observations[:, :2], rules.goal_beyond
+            )
+        timeouts = oddities.timeouts_only(timeouts, terminals)
+        return Trajectories(observations, actions, rewards, terminals, timeouts, next_observations=following)
 
 
-def _open(path: str | os.PathLike) -> h5py.File:
-    try:
-        return h5py.File(path, "r")
-    except FileNotFoundError:
-        raise
-    except OSError as error:
+def _columns(file: h5py.File, rules: Rules) -> dict[str, h5py.Dataset]:
+    """The columns that are there, checked but not yet read."""
+    if missing := [name for name in REQUIRED if name not in file]:
         raise ValueError(
-            f"{path} is not a complete HDF5 file but perhaps a part of one, or an error page: {error}"
-        ) from error
+            f"expected D4RL's layout, the columns {', '.join(REQUIRED)}; missing {missing}, got {short(list(file), 80)}"
+        )
+    ranks = {name: 2 if name in VECTORS else 1 for name in (*REQUIRED, *OPTIONAL) if name in file}
+    columns = {name: column(file, name, rank) for name, rank in ranks.items()}
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f"all columns must have the same length, got {lengths}")
+    shapes = [columns[name].shape for name in ("observations", "next_observations") if name in columns]
+    if len(set(shapes)) != 1:
+        raise ValueError(f"next_observations must have the shape of observations, {shapes[0]}, got {shapes[1]}")
+    if (rules.longest_step is not None or rules.goal_beyond is not None) and shapes[0][1] < 2:
+        raise ValueError(f"observations in a maze must begin with x and y, got vectors of {shapes[0][1]} coordinate")
+    return columns
 
 
 def _check(path: Path) -> None:
     """Refuse a download that is no HDF5 file."""
-    _open(path).close()
+    open_hdf5(path).close()
 
 
-def _column(column: h5py.Dataset) -> Float[np.ndarray, "..."]:
-    """All values as float32. HDF5 converts them while it reads, so there is only one copy in memory."""
-    values = np.empty(column.shape, dtype=np.float32)
-    column.read_direct(values)
-    return values
-
-
-def _flags(column: h5py.Dataset) -> Bool[np.ndarray, " N"]:
-    values = column[:].reshape(-1)  # as recorded: bool, integer or float, in some files (N, 1)
-    if not ((values == 0) | (values == 1)).all():
-        raise ValueError(f"{column.name[1:]} must hold flags (0 or 1, False or True), got other values")
-    return values.astype(bool)
-
-
-def _recorded_cuts(
-    file: h5py.File, observations: Float[np.ndarray, "N obs"], terminals: Bool[np.ndarray, " N"], rules: Rules
-) -> Bool[np.ndarray, " N"]:
-    """Where the file itself says that the recording was cut."""
-    if "timeouts" not in file and "next_observations" not in file and rules.time_limit is not None:
-        return oddities.time_limits(terminals, rules.time_limit)
-    timeouts = _flags(file["timeouts"]) if "timeouts" in file else np.zeros_like(terminals)
-    if "next_observations" in file:
-        for start in range(0, len(observations) - 1, BLOCK_ROWS):
-            stop = min(start + BLOCK_ROWS, len(observations) - 1)
-            recorded = file["next_observations"][start:stop]
-            timeouts[start:stop] |= oddities.does_not_continue(recorded, observations[start + 1 : stop + 1])
-    return timeouts
+def _mark_cuts(
+    timeouts: Bool[np.ndarray, " N"],
+    following: Float[np.ndarray, "N obs"],
+    observations: Float[np.ndarray, "N obs"],
+) -> None:
+    """Add the cuts that show in the states: in blocks, because the comparison takes several times the memory of its rows."""
+    for start in range(0, len(observations) - 1, BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, len(observations) - 1)
+        timeouts[start:stop] |= oddities.does_not_continue(following[start:stop], observations[start + 1 : stop + 1])

@@ -18,9 +18,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from sfbc_core.tasks.d4rl.columns import column, flags, numbers, reading, short
 from sfbc_core.trajectories import Trajectories
 
 EPISODE = re.compile(r"episode_(\d+)")
+COLUMNS = {"actions": 2, "rewards": 1, "terminations": 1, "truncations": 1}  # name: dimensions
 
 
 def minari_folder() -> Path:
@@ -75,75 +77,82 @@ def read_minari(
         action_low, action_high: the declared bounds of every action coordinate.
 
     Raises:
-        ValueError: the file cannot be read, has another layout, or holds impossible values.
+        FileNotFoundError: there is no such file.
+        ValueError: the file cannot be read, has another layout, or holds impossible values. The message begins with the
+            path.
     """
-    try:
-        file = h5py.File(path, "r")
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ValueError(f"{path} is not a complete HDF5 file: {error}") from error
-    with file:
-        numbers = sorted(int(match[1]) for key in file if (match := EPISODE.fullmatch(key)))
-        if not numbers:
-            raise ValueError(
-                f"{path} does not have Minari's layout: expected groups episode_0, episode_1, …, got {list(file)}"
-            )
-        episodes = [file[f"episode_{number}"] for number in numbers]
-        lengths = [_length(episode) for episode in episodes]
+    with reading(path) as file:
+        numbered = sorted((int(match[1]), key) for key in file if (match := EPISODE.fullmatch(key)))
+        if not numbered:
+            found = short(list(file), 80)
+            raise ValueError(f"expected groups episode_0, episode_1, …, which are Minari's layout, got {found}")
+        episodes = [key for _, key in numbered]
+        lengths = [_length(file, key) for key in episodes]
         ends = np.cumsum(lengths)
         rewards = np.empty(ends[-1], dtype=np.float32)
         terminals, timeouts = (np.empty(ends[-1], dtype=bool) for _ in range(2))
         joined: dict[str, np.ndarray] = {}
-        for episode, length, end in zip(episodes, lengths, ends, strict=True):
+        for key, length, end in zip(episodes, lengths, ends, strict=True):
             rows = slice(end - length, end)
-            for name, values in _vectors(episode, length, observation_keys).items():
+            columns, parts = _columns(file[key], length), _parts(file[key], length, observation_keys)
+            for name, sources in (("observations", parts), ("actions", [columns["actions"]])):
+                width = sum(source.shape[1] for source in sources)
                 # The first episode tells the width. They go into one array at once: joining them later would take twice the
                 # memory.
                 if name not in joined:
-                    joined[name] = np.empty((ends[-1], values.shape[1]), dtype=np.float32)
-                if values.shape[1] != joined[name].shape[1]:
+                    joined[name] = np.empty((ends[-1], width), dtype=np.float32)
+                if width != joined[name].shape[1]:
                     raise ValueError(
-                        f"{path}: the {name} of {episode.name[1:]} have {values.shape[1]} coordinates, those of the first "
-                        f"episode {joined[name].shape[1]}"
+                        f"the {name} of {key} have {width} coordinates, those of the first episode "
+                        f"{joined[name].shape[1]}"
                     )
-                joined[name][rows] = values
-            rewards[rows] = episode["rewards"][:].reshape(-1)
-            terminals[rows] = episode["terminations"][:].reshape(-1)
-            timeouts[rows] = episode["truncations"][:].reshape(-1)
-    timeouts[ends - 1] = True  # a recording that was stopped in the middle of an episode has no flag there
-    return Trajectories(
-        joined["observations"], joined["actions"], rewards, terminals, timeouts & ~terminals, action_low, action_high
-    )
+                left = 0
+                for source in sources:
+                    joined[name][rows, left : left + source.shape[1]] = numbers(source)[:length]
+                    left += source.shape[1]
+            rewards[rows] = numbers(columns["rewards"]).reshape(-1)
+            terminals[rows], timeouts[rows] = flags(columns["terminations"]), flags(columns["truncations"])
+        timeouts[ends - 1] = True  # a recording that was stopped in the middle of an episode has no flag there
+        timeouts &= ~terminals
+        states, actions = joined["observations"], joined["actions"]
+        return Trajectories(states, actions, rewards, terminals, timeouts, action_low, action_high)
 
 
-def _length(episode: h5py.Group) -> int:
-    """The number of transitions, which must be the same in all columns."""
-    names = ("actions", "rewards", "terminations", "truncations")
-    if missing := [name for name in (*names, "observations") if name not in episode]:
-        raise ValueError(f"{episode.file.filename}: {episode.name[1:]} lacks {missing}")
-    lengths = {name: len(episode[name]) for name in names}
-    if len(set(lengths.values())) != 1 or not lengths["actions"]:
-        raise ValueError(f"{episode.file.filename}: {episode.name[1:]} has columns of lengths {lengths}")
-    return lengths["actions"]
+def _length(file: h5py.File, key: str) -> int:
+    """The number of transitions of an episode, by its rewards."""
+    if not isinstance(file[key], h5py.Group):
+        raise ValueError(f"{key} must be a group with the columns of an episode, got a column")
+    if "rewards" not in file[key]:
+        raise ValueError(f"{key} lacks {[name for name in (*COLUMNS, 'observations') if name not in file[key]]}")
+    return len(column(file[key], "rewards", 1))
 
 
-def _vectors(episode: h5py.Group, length: int, keys: Sequence[str]) -> dict[str, np.ndarray]:
-    """The states, shape (length, obs), and actions, shape (length, act), of an episode."""
-    parts = [episode["observations"]]
-    if isinstance(parts[0], h5py.Group):
-        if missing := [key for key in keys if key not in parts[0]]:
+def _columns(episode: h5py.Group, length: int) -> dict[str, h5py.Dataset]:
+    """Actions, rewards and flags, each with a row for every transition."""
+    if missing := [name for name in (*COLUMNS, "observations") if name not in episode]:
+        raise ValueError(f"{episode.name[1:]} lacks {missing}")
+    columns = {name: column(episode, name, rank) for name, rank in COLUMNS.items()}
+    lengths = {name: len(values) for name, values in columns.items()}
+    if set(lengths.values()) != {length} or not length:
+        raise ValueError(f"expected columns of one length above 0, {episode.name[1:]} has columns of lengths {lengths}")
+    return columns
+
+
+def _parts(episode: h5py.Group, length: int, keys: Sequence[str]) -> list[h5py.Dataset]:
+    """The columns that make up the states, in the order in which they are joined."""
+    group, names = episode, ["observations"]
+    if isinstance(episode["observations"], h5py.Group):
+        group, names = episode["observations"], list(keys)
+        if missing := [key for key in keys if key not in group]:
             raise ValueError(
-                f"{episode.file.filename}: the observations of {episode.name[1:]} are a dictionary of {list(parts[0])} "
+                f"the observations of {episode.name[1:]} are a dictionary of {short(list(group), 80)} "
                 f"without {missing}; choose with observation_keys"
             )
-        parts = [parts[0][key] for key in keys]
-    for column in (*parts, episode["actions"]):
+    parts = [column(group, name, 2) for name in names]
+    for part in parts:
         # Some published data sets lack the last observation (Minari issue 199), which is not needed here.
-        if not isinstance(column, h5py.Dataset) or column.ndim != 2 or len(column) not in (length, length + 1):
+        if len(part) not in (length, length + 1):
             raise ValueError(
-                f"{episode.file.filename}: {column.name[1:]} must hold one vector for each of the {length} transitions, "
-                f"got {getattr(column, 'shape', 'a group')}"
+                f"{part.name[1:]} must hold one vector for each of the {length} transitions, got {part.shape}"
             )
-    states = np.concatenate([part[:length] for part in parts], axis=1)
-    return {"observations": states, "actions": episode["actions"][:]}
+    return parts

@@ -93,7 +93,8 @@ def no_rewards_away_from_goal(
         The rewards and the terminals, each of shape (N,), with 0 and False at all other positions.
     """
     possible = (positions > goal_beyond).all(axis=1)
-    return np.where(possible, rewards, np.zeros_like(rewards)), terminals & possible
+    kept = possible | ~np.isfinite(rewards)  # NaN stays, or a damaged file would pass as one without rewards
+    return np.where(kept, rewards, np.zeros_like(rewards)), terminals & possible
 
 
 def does_not_continue(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
+
+from sfbc_core.tasks.d4rl.columns import short
 
 # The names of the layers (first hidden, second hidden, mean, log standard deviation) in rlkit and in Stable-Baselines3.
 LAYOUTS = (
@@ -35,9 +36,9 @@ class TanhGaussianPolicy:
         names = next((names for names in LAYOUTS if f"{names[0]}.weight" in weights), None)
         if names is None:
             expected = " or ".join(f"{layout[0]}.weight" for layout in LAYOUTS)
-            raise ValueError(f"expected a policy whose first layer is {expected}, got {sorted(weights)}")
+            raise ValueError(f"expected a policy whose first layer is {expected}, got {short(sorted(weights))}")
         if missing := [f"{n}.{part}" for n in names for part in ("weight", "bias") if f"{n}.{part}" not in weights]:
-            raise ValueError(f"the policy lacks {', '.join(missing)}; it has {sorted(weights)}")
+            raise ValueError(f"the policy lacks {', '.join(missing)}; it has {short(sorted(weights))}")
         layers = [tuple(np.asarray(weights[f"{n}.{part}"]) for part in ("weight", "bias")) for n in names]
         hidden = [len(bias) if bias.ndim else 0 for _, bias in layers[:2]]
         shapes = [(hidden[0], observation_dim), (hidden[1], hidden[0]), *[(action_dim, hidden[1])] * 2]
@@ -47,10 +48,8 @@ class TanhGaussianPolicy:
                     f"{name} of the policy: expected a weight of shape {shape} and a bias of {shape[:1]}, "
                     f"got {weight.shape} and {bias.shape}"
                 )
-            if weight.dtype.kind != "f" or not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-                raise ValueError(f"{name} of the policy: expected finite floating-point numbers")
         self._first, self._second, self._mean, self._log_std = (
-            (weight.astype(np.float32), bias.astype(np.float32)) for weight, bias in layers
+            (_checked(name, weight), _checked(name, bias)) for name, (weight, bias) in zip(names, layers, strict=True)
         )
 
     def sample(
@@ -78,13 +77,27 @@ def load_policy(path: str | os.PathLike, observation_dim: int, action_dim: int) 
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             weights = dict(file)
-    except (ValueError, OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not an .npz file of arrays: {error}") from error
+    except Exception as error:  # NumPy, zipfile and zlib have a dozen kinds for a damaged file
+        raise ValueError(
+            f"{path} is not an .npz file of plain arrays, without Python objects (pickle): {short(error)}"
+        ) from error
     try:
         policy = TanhGaussianPolicy(weights, observation_dim, action_dim)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return policy, hashlib.sha256(content).hexdigest()
+
+
+def _checked(name: str, values: np.ndarray) -> Float[np.ndarray, "..."]:
+    """The values as float32, in which they must be finite."""
+    if values.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, which is refused
+            values = values.astype(np.float32)
+        if np.isfinite(values).all():
+            return values
+    raise ValueError(
+        f"{name} of the policy: expected finite floating-point numbers, got some {values.dtype} that are not"
+    )
 
 
 def _linear(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sfbc_core.tasks.d4rl.regeneration.policies import LAYOUTS, load_policy
 
@@ -61,3 +64,65 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path, content):
         load_policy(tmp_path / "array.npy", 11, 3)
     with pytest.raises(FileNotFoundError):
         load_policy(tmp_path / "none.npz", 11, 3)
+
+
+class Trap:
+    """Unpickling it leaves a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (type(self.path).touch, (self.path,))
+
+
+def test_python_objects_in_a_policy_are_refused_and_not_run(tmp_path):
+    sprung = tmp_path / "sprung"
+    weights = random_layers() | {"fc0.bias": np.array([Trap(sprung)], dtype=object)}
+    np.savez(tmp_path / "policy.npz", **weights)
+    with pytest.raises(ValueError, match=r"policy\.npz is not an \.npz file of plain arrays, without Python objects"):
+        load_policy(tmp_path / "policy.npz", 1, 1)
+    assert not sprung.exists()
+    with np.load(tmp_path / "policy.npz", allow_pickle=True) as file:
+        file["fc0.bias"]
+    assert sprung.exists(), "it was no trap"
+
+
+def random_layers():
+    """A policy of one number in and one out, in rlkit's layout."""
+    rng = np.random.default_rng(0)
+    shapes = {"weight": (1, 1), "bias": 1}
+    return {f"{name}.{part}": rng.normal(size=shape) for name in LAYOUTS[0] for part, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("part", ["weight", "bias"])
+@pytest.mark.parametrize("bad", ["north", 1j, np.nan, np.inf, 1e300])
+def test_weights_and_biases_that_are_no_finite_numbers_are_refused(tmp_path, part, bad):
+    values = random_layers()
+    values[f"last_fc.{part}"] = np.full(values[f"last_fc.{part}"].shape, bad)
+    np.savez(tmp_path / "policy.npz", **values)
+    with pytest.raises(ValueError, match=r"policy\.npz: last_fc of the policy: expected finite floating-point numbers"):
+        load_policy(tmp_path / "policy.npz", 1, 1)
+
+
+def test_a_thousand_other_arrays_do_not_fill_the_screen(tmp_path):
+    np.savez(tmp_path / "policy.npz", **{f"array {number}": np.zeros(1) for number in range(1000)})
+    with pytest.raises(ValueError, match=r"first layer is fc0\.weight") as caught:
+        load_policy(tmp_path / "policy.npz", 1, 1)
+    assert len(str(caught.value)) < 600
+
+
+@settings(derandomize=True, max_examples=200)  # the same damage in every run, as in the fuzz of HDF5 files
+@given(place=st.integers(0, 2**31), bit=st.integers(0, 7), cut=st.booleans(), compressed=st.booleans())
+def test_a_damaged_policy_is_read_or_refused_by_name(tmp_path_factory, place, bit, cut, compressed):
+    path, buffer = tmp_path_factory.getbasetemp() / "damaged.npz", io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(buffer, **random_layers())
+    content = bytearray(buffer.getvalue())
+    content[place % len(content)] ^= 1 << bit
+    path.write_bytes(content[: place % len(content)] if cut else content)
+    try:
+        load_policy(path, 1, 1)
+    except ValueError as error:
+        assert str(error).startswith(str(path)) and len(str(error)) < 600
+    else:
+        assert not cut

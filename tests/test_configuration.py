@@ -1,0 +1,105 @@
+"""Every method's config, with any of its fields changed, is the same after a way through JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields, is_dataclass, replace
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sfbc_core import TrainingConfig
+from sfbc_core.configuration import config_from_json, config_to_json, differences
+from sfbc_core.methods import METHODS
+
+OURS = [
+    kind for kind, method in METHODS.items() if method.__module__.startswith("sfbc_core.")
+]  # other tests add theirs
+EVERY = pytest.mark.parametrize("kind", OURS, ids=lambda kind: kind.__name__)
+# In [0, 1] half of the time, where shares and discounts must lie; always finite, because JSON has no infinity.
+FLOATS = st.floats(0, 1) | st.floats(allow_nan=False, allow_infinity=False)
+# A solver's steps are worked out when its config is made, so a million of them would take minutes.
+OF_THE_SOLVER = {"steps": st.integers(-1, 30), "t_end": st.floats(1e-8, 0.9)}
+
+
+def values_of(hint: Any) -> st.SearchStrategy:
+    """Values of a field with this annotation, possible or not."""
+    if is_dataclass(hint):
+        return configs(hint)
+    if get_origin(hint) in (Union, UnionType):
+        return st.one_of(*map(values_of, get_args(hint)))
+    if get_origin(hint) is Literal:
+        return st.sampled_from(get_args(hint))
+    if get_origin(hint) is tuple:
+        return st.lists(values_of(get_args(hint)[0]), max_size=4).map(tuple)
+    known = {int: st.integers(0, 12) | st.integers(-(2**70), 2**70), float: FLOATS, bool: st.booleans()}
+    return {**known, type(None): st.none()}[hint]
+
+
+@st.composite
+def configs(draw, kind):
+    """A config of which every field was changed, if the config allows it."""
+    config, hints = kind(gradient_steps=7) if kind is TrainingConfig else kind(), get_type_hints(kind)
+    for field in fields(kind):
+        changes = {field.name: draw(OF_THE_SOLVER.get(field.name, values_of(hints[field.name])))}
+        if field.name in ("gradient_steps", "epochs"):  # one of the two
+            changes = {"gradient_steps": None, "epochs": None} | changes
+        try:
+            config = replace(config, **changes)
+        except ValueError:  # an impossible value, or one that does not go with the others
+            continue
+    return config
+
+
+@EVERY
+@settings(max_examples=25)
+@given(data=st.data())
+@pytest.mark.usefixtures("untyped")
+def test_a_config_is_the_same_after_a_way_through_json(kind, data):
+    config = data.draw(configs(kind))
+    text = json.dumps(config_to_json(config), allow_nan=False)
+    found = config_from_json(json.loads(text), *METHODS)
+    assert found == config and type(found) is kind and hash(found) == hash(config)
+    for compact in (False, True):  # the digests that name runs and trials are made of these
+        again = json.dumps(config_to_json(found, compact=compact), sort_keys=True)
+        assert again == json.dumps(config_to_json(config, compact=compact), sort_keys=True)
+    assert differences(json.loads(text), config_to_json(found)) == ""
+
+
+@EVERY
+@settings(max_examples=15)
+@given(data=st.data())
+@pytest.mark.usefixtures("untyped")
+def test_a_change_is_named_by_its_field(kind, data):
+    field = data.draw(st.sampled_from([field.name for field in fields(kind)]))
+    config = kind()
+    try:
+        other = replace(config, **{field: data.draw(values_of(get_type_hints(kind)[field]))})
+    except ValueError:
+        return
+    words = differences(config_to_json(other), config_to_json(config))
+    assert (words == "") == (other == config)
+    assert other == config or words.startswith(f"config.{field}")
+
+
+@EVERY
+def test_fields_that_came_later_have_their_defaults_and_unknown_ones_are_refused(kind):
+    assert config_from_json(config_to_json(kind(), compact=True), *METHODS) == kind()
+    with pytest.raises(ValueError, match=rf"{kind.__name__} has no field\(s\) \['speed'\]; it has"):
+        config_from_json(config_to_json(kind()) | {"speed": 1}, *METHODS)
+    with pytest.raises(ValueError, match=r"unknown config type 'Other'; expected one of"):
+        config_from_json({"type": "Other"}, *METHODS)
+
+
+@pytest.mark.parametrize("value", [np.int64(3), np.float32(0.5), {"a": 1}, {1}, b"bytes", object()])
+def test_what_json_cannot_hold_is_refused(value):
+    @dataclass(frozen=True)
+    class Odd:
+        value: Any
+
+    with pytest.raises(TypeError, match=f"numbers, strings, tuples and other configs, got {type(value).__name__}"):
+        config_to_json(Odd(value))
