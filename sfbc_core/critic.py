@@ -131,6 +131,7 @@ class QCritic:
         self.scale = self.config.scale_of(targets)
         if self.config.standardize_states:
             self.standardizer.fit(trajectories.observations)
+        self.actions.fit_bounds(trajectories.action_low, trajectories.action_high)
         normalised = ((targets - self.offset) / self.scale).float().to(self.device)
 
         def losses(batch: tuple[Tensor, ...], step: int, generator: torch.Generator) -> dict[str, Tensor]:
@@ -141,7 +142,7 @@ class QCritic:
         history = train(
             {"network": self.network},
             losses,
-            TensorDataset(states, trajectories.actions[chosen], normalised),
+            TensorDataset(states, self.actions(trajectories.actions)[chosen], normalised),
             self.config.training,
             make_generator(self.seed, "critic", device=self.device),
             checkpoint=checkpoint,
@@ -173,7 +174,8 @@ class QCritic:
         for first in range(0, len(states), chunk):
             part = slice(first, first + chunk)
             inputs = self.standardizer(states[part].to(self.device, torch.float32))[:, None]
-            result[part] = self.network(inputs, actions[part].to(self.device, torch.float32)).mean(0)
+            given = self.actions(actions[part].to(self.device, torch.float32))
+            result[part] = self.network(inputs, given).mean(0)
         return (result * self.scale + self.offset).to(states.device)
 
     def member(self, index: int) -> QCritic:
@@ -187,7 +189,8 @@ class QCritic:
         if not 0 <= index < self.config.members:
             raise IndexError(f"index must lie between 0 and {self.config.members - 1}, got {index}")
         alone = QCritic(replace(self.config, members=1), self.seed, self.device)
-        alone.network, alone.standardizer = Ensemble([self.network[index]]), self.standardizer
+        alone.network = Ensemble([self.network[index]])
+        alone.standardizer, alone.actions = self.standardizer, self.actions
         alone.offset, alone.scale = self.offset, self.scale
         return alone
 
@@ -195,7 +198,7 @@ class QCritic:
         """Everything that :meth:`q` needs, by name, for a safetensors file."""
         self._require_fitted()
         scalars = {"offset": self.offset, "scale": self.scale, "history": self.history}
-        parts = {"network": self.network.state_dict(), "standardizer": self.standardizer.state_dict()}
+        parts = {name: getattr(self, name).state_dict() for name in ("network", "standardizer", "actions")}
         parts |= {"training": {name: torch.tensor(value, dtype=torch.float64) for name, value in scalars.items()}}
         return join_parts(parts)
 
@@ -204,8 +207,8 @@ class QCritic:
         parts = split_parts(tensors)
         network, training = parts["network"], parts["training"]
         self._build(network["0.state_layer.weight"].shape[1], network["0.action_layer.weight"].shape[1])
-        self.network.load_state_dict(network)
-        self.standardizer.load_state_dict(parts["standardizer"])
+        for name in ("network", "standardizer", "actions"):
+            getattr(self, name).load_state_dict(parts[name])
         self.offset, self.scale = float(training["offset"]), float(training["scale"])
         self.history = training["history"].tolist()
         self.network.eval()
@@ -217,6 +220,7 @@ class QCritic:
 
     def _build(self, observation_dim: int, action_dim: int) -> None:
         self.standardizer = Standardizer(observation_dim).to(self.device)
+        self.actions = Standardizer(action_dim).to(self.device)  # to [-1, 1], whatever the bounds
         with seeded_layers(self.seed):
             members = [_QNetwork(observation_dim, action_dim, self.config.hidden) for _ in range(self.config.members)]
         self.network = Ensemble(members).to(self.device)

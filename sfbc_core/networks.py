@@ -84,6 +84,11 @@ class Standardizer(nn.Module):
         self.mean.copy_(data.mean(0))
         self.deviation.copy_(data.std(0, correction=0).clamp_min(MINIMUM_DEVIATION))
 
+    def fit_bounds(self, low: Float[Tensor, " dim"], high: Float[Tensor, " dim"]) -> None:
+        """Take the bounds to -1 and 1; the identity, to the bit, where they are there already."""
+        self.mean.copy_(0.5 * (low + high))
+        self.deviation.copy_(0.5 * (high - low))
+
     def forward(self, x: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
         """Standardised `x`."""
         return (x - self.mean) / self.deviation
@@ -99,8 +104,8 @@ class ActionScaler(nn.Module):
 
     def fit(self, data: Trajectories) -> None:
         """Take over the declared bounds of the data."""
-        self.low.fill_(data.action_low)
-        self.high.fill_(data.action_high)
+        self.low.copy_(data.action_low)
+        self.high.copy_(data.action_high)
 
     def scale(self, actions: Float[Tensor, "*batch act"]) -> Float[Tensor, "*batch act"]:
         """Actions within the bounds, in [-1, 1]."""

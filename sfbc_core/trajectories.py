@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from sfbc_core.arrays import ArrayLike, as_bounds, as_tensor, as_words, warn_the_caller
 from sfbc_core.transitions import Transitions, Windows
-
-ArrayLike = Tensor | np.ndarray | list | tuple
 
 # Actions recorded by float32 controllers overshoot their bounds by a few rounding errors.
 BOUND_TOLERANCE = 1e-5
@@ -30,16 +28,18 @@ class Trajectories:
         actions: actions a_n, shape (N, act), within `action_low` and `action_high`.
         rewards: rewards r_n, shape (N,).
         terminals: whether the task ended with this transition, shape (N,).
-        timeouts: whether the recording was cut after this transition, shape (N,).
-        action_low, action_high: the declared bounds of every action coordinate.
+        timeouts: whether the recording was cut after this transition, shape (N,); never if not given.
+        action_low, action_high: the declared bounds of the actions: a number, or one for each coordinate, such as the `low`
+            and `high` of a `gymnasium.spaces.Box`. They are kept as tensors, shape (act,).
         next_observations: states after every transition, shape (N, obs), where they were recorded. Within an episode they
             are the next row's observations; they are worth keeping for the transitions that a timeout cut.
 
-    Arrays, lists and tensors are accepted; they are kept as contiguous float32 (flags: bool) tensors on the device of the
-    observations. A last transition with neither flag is treated as a timeout, with a warning.
+    Arrays, lists, tensors and DataFrames are accepted; they are kept as contiguous float32 (flags: bool) tensors on the
+    device of the observations. A last transition with neither flag is treated as a timeout, with a warning.
 
     Raises:
-        ValueError: empty data, lengths or ranks that disagree, NaN or infinity, actions outside the bounds.
+        TypeError: arrays of anything but real numbers.
+        ValueError: empty data, lengths or ranks that disagree, NaN or infinity, impossible bounds, actions outside them.
     """
 
     observations: Float[Tensor, "N obs"]
@@ -48,6 +48,8 @@ class Trajectories:
     terminals: Bool[Tensor, " N"]
     timeouts: Bool[Tensor, " N"]
     next_observations: Float[Tensor, "N obs"] | None
+    action_low: Float[Tensor, " act"]
+    action_high: Float[Tensor, " act"]
 
     def __init__(
         self,
@@ -55,21 +57,22 @@ class Trajectories:
         actions: ArrayLike,
         rewards: ArrayLike,
         terminals: ArrayLike,
-        timeouts: ArrayLike,
-        action_low: float = -1.0,
-        action_high: float = 1.0,
+        timeouts: ArrayLike | None = None,
+        action_low: ArrayLike = -1.0,
+        action_high: ArrayLike = 1.0,
         next_observations: ArrayLike | None = None,
     ) -> None:
         device = observations.device if isinstance(observations, Tensor) else torch.device("cpu")
-        self.observations = _as_tensor("observations", observations, 2, torch.float32, device)
-        self.actions = _as_tensor("actions", actions, 2, torch.float32, device)
-        self.rewards = _as_tensor("rewards", rewards, 1, torch.float32, device)
-        self.terminals = _as_tensor("terminals", terminals, 1, torch.bool, device)
-        self.timeouts = _as_tensor("timeouts", timeouts, 1, torch.bool, device)
+        self.observations = as_tensor("observations", observations, 2, torch.float32, device)
+        self.actions = as_tensor("actions", actions, 2, torch.float32, device)
+        self.rewards = as_tensor("rewards", rewards, 1, torch.float32, device)
+        self.terminals = as_tensor("terminals", terminals, 1, torch.bool, device)
+        timeouts = torch.zeros_like(self.terminals) if timeouts is None else timeouts
+        self.timeouts = as_tensor("timeouts", timeouts, 1, torch.bool, device)
         self.next_observations = None
         if next_observations is not None:
-            self.next_observations = _as_tensor("next_observations", next_observations, 2, torch.float32, device)
-        self.action_low, self.action_high = action_low, action_high
+            self.next_observations = as_tensor("next_observations", next_observations, 2, torch.float32, device)
+        self.action_low, self.action_high = as_bounds(action_low, action_high, self.action_dim, device)
         self._check_lengths()
         self._check_values()
         self._close_last_episode()
@@ -93,25 +96,19 @@ class Trajectories:
                 if not (finite := torch.isfinite(block)).all():
                     first = int((~finite).reshape(len(block), -1).any(1).nonzero()[0]) + number * ROWS_CHECKED_AT_ONCE
                     raise ValueError(f"{name} must be finite, found NaN or infinity first at transition {first}")
-        if not self.action_low < self.action_high:
-            raise ValueError(f"action_low must be below action_high, got {self.action_low} and {self.action_high}")
-        low, high = float(self.actions.min()), float(self.actions.max())
+        low, high = torch.aminmax(self.actions, dim=0)
         slack = BOUND_TOLERANCE * (self.action_high - self.action_low)
-        if low < self.action_low - slack or high > self.action_high + slack:
+        if (low < self.action_low - slack).any() or (high > self.action_high + slack).any():
             raise ValueError(
-                f"actions must lie within [{self.action_low}, {self.action_high}], got values from {low:g} to {high:g}; "
-                "declare other bounds with action_low and action_high"
+                f"actions must lie within [{as_words(self.action_low)}, {as_words(self.action_high)}], got values from "
+                f"{as_words(low)} to {as_words(high)}; declare other bounds with action_low and action_high"
             )
 
     def _close_last_episode(self) -> None:
         if not bool(self.terminals[-1] | self.timeouts[-1]):
-            warnings.warn(
-                "the last transition has neither a terminal nor a timeout flag: it is treated as a timeout",
-                stacklevel=4,
-            )
-            closed = self.timeouts.clone()  # never write into the caller's array
-            closed[-1] = True
-            object.__setattr__(self, "timeouts", closed)
+            warn_the_caller("the last transition has neither a terminal nor a timeout flag: it is treated as a timeout")
+            self.timeouts = self.timeouts.clone()  # never write into the caller's array
+            self.timeouts[-1] = True
 
     def __len__(self) -> int:
         return self.observations.shape[0]
@@ -155,10 +152,14 @@ class Trajectories:
 
     def to(self, device: torch.device | str) -> Trajectories:
         """The same data on another device."""
-        return self._with({name: tensor.to(device) for name, tensor in self.tensors().items()})
+        return self._with({name: tensor.to(device) for name, tensor in (self.tensors() | self.bounds()).items()})
+
+    def bounds(self) -> dict[str, Float[Tensor, " act"]]:
+        """`action_low` and `action_high` by name."""
+        return {"action_low": self.action_low, "action_high": self.action_high}
 
     def tensors(self) -> dict[str, Tensor]:
-        """All tensors by name, as they are written to a file; `next_observations` is among them where the data have it."""
+        """All columns by name; `next_observations` is among them where the data have it."""
         names = ("observations", "actions", "rewards", "terminals", "timeouts", "next_observations")
         return {name: tensor for name in names if (tensor := getattr(self, name)) is not None}
 
@@ -169,12 +170,12 @@ class Trajectories:
             TypeError: a name that is no tensor of the data.
             ValueError: impossible values, or one of `observations` and `next_observations` without the other.
         """
-        kept, bounds = self.tensors(), {"action_low": self.action_low, "action_high": self.action_high}
+        kept = self.tensors()
         if wrong := set(tensors) - {*kept, "next_observations"}:
             raise TypeError(f"expected some of {[*kept, 'next_observations']}, got {sorted(wrong)}")
         if ("observations" in tensors) != ("next_observations" in tensors) and "next_observations" in kept:
             raise ValueError("observations and next_observations belong together: replace both or neither")
-        return Trajectories(**(kept | bounds | tensors))
+        return Trajectories(**(kept | self.bounds() | tensors))
 
     def transitions(self) -> Transitions:
         """(s, a, r, s', terminal) as methods need them that learn from single steps.
@@ -231,17 +232,8 @@ class Trajectories:
 
     def fingerprint(self) -> str:
         """A digest of the contents (sha256, 16 digits), which ties a resumed run to its data."""
-        digest = hashlib.sha256(repr((self.action_low, self.action_high)).encode())
-        for name, tensor in self.tensors().items():
-            digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest = hashlib.sha256()
+        for name, tensor in (self.bounds() | self.tensors()).items():
+            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
             digest.update(tensor.cpu().numpy().reshape(-1).view(np.uint8))  # its bytes, without a copy
         return digest.hexdigest()[:16]
-
-
-def _as_tensor(name: str, value: ArrayLike, rank: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    tensor = torch.as_tensor(value, device=device)
-    if tensor.ndim != rank:
-        raise ValueError(f"{name} must have {rank} dimension(s), got shape {tuple(tensor.shape)}")
-    if dtype is torch.bool and tensor.dtype is not torch.bool and not ((tensor == 0) | (tensor == 1)).all():
-        raise ValueError(f"{name} must hold flags (0 or 1, False or True), got other values")
-    return tensor.to(dtype).contiguous()

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sfbc_core"
 # A part, and what it imports nothing of; a part is a module or a folder directly in the package.
 ALGORITHMS = ("behavior", "critic", "planning", "selection", "methods")
 LOW = (
-    *("files", "configuration", "randomness", "progress", "trajectories", "transitions", "networks", "training", "run"),
-    "environments",
+    *("arrays", "files", "configuration", "randomness", "progress", "environments"),
+    *("trajectories", "transitions", "networks", "training", "run"),
 )
 FORBIDDEN = {
     "tasks": (*ALGORITHMS, "experiments", "book"),

@@ -49,6 +49,23 @@ def test_constant_targets_do_not_divide_by_zero(walk):
     )
 
 
+def test_the_unit_of_actions_makes_no_difference(walk):
+    """Actions in [-1, 1] and the same in [0, 128]: powers of two, so that not one bit may differ."""
+    tiny = CriticConfig(hidden=(8, 8), members=2, training=TrainingConfig(gradient_steps=30, batch_size=32))
+    actions = (walk.actions * 1024).round() / 1024  # which the map between the two does not round
+    plain = walk.replace(actions=actions)
+    wide = Trajectories(**(walk.tensors() | {"actions": 64 * (actions + 1)}), action_low=0, action_high=[128, 128])
+    one, other = (QCritic(tiny).fit(data, walk.rewards) for data in (plain, wide))
+    expected = one.q(plain.observations, plain.actions[:, None])
+    assert torch.equal(other.q(wide.observations, wide.actions[:, None]), expected)
+    copy = QCritic(tiny).load_tensors(other.tensors())
+    assert torch.equal(copy.q(wide.observations, wide.actions[:, None]), expected)
+    alone = [
+        critic.member(0).q(data.observations, data.actions[:, None]) for critic, data in ((one, plain), (other, wide))
+    ]
+    assert torch.equal(*alone)
+
+
 def test_an_extra_layer_and_a_round_trip(walk):
     config = CriticConfig(hidden=(24, 16, 16), training=TrainingConfig(gradient_steps=5, batch_size=16))
     critic = QCritic(config).fit(walk, walk.rewards)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gymnasium
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -47,9 +49,9 @@ def test_everything_becomes_contiguous_float32_and_bool():
             "observations must be finite.*transition 1",
         ),
         ({"rewards": np.array([0, 0, np.inf, 0])}, "rewards must be finite.*transition 2"),
-        ({"actions": np.array([[0.0], [0.0], [1.5], [-2.0]])}, r"within \[-1.0, 1.0\], got values from -2 to 1.5"),
+        ({"actions": np.array([[0.0], [0.0], [1.5], [-2.0]])}, r"within \[-1, 1\], got values from -2 to 1.5"),
         ({"terminals": np.array([0, 0, 2, 1])}, "terminals must hold flags"),
-        ({"action_low": 1.0}, "action_low must be below action_high, got 1.0 and 1.0"),
+        ({"action_low": 1.0}, "action_low must be below action_high, got 1 and 1"),
     ],
 )
 def test_bad_columns_are_refused(changes, message):
@@ -75,6 +77,115 @@ def test_declared_bounds_are_used():
     assert wide.actions.max() == 2
     with pytest.raises(ValueError, match="got values from 2 to 2"):
         Trajectories(**columns(actions=np.full((4, 1), 2.0), action_low=-1.5, action_high=1.5))
+
+
+EQUAL_BOUNDS = [
+    (-2.0, 2.0),
+    (-2, 2),
+    (np.float32(-2), np.int64(2)),
+    (np.array(-2.0), torch.tensor(2)),
+    ([-2, -2], (2.0, 2.0)),
+    (gymnasium.spaces.Box(-2, 2, (2,)).low, gymnasium.spaces.Box(-2, 2, (2,), dtype=np.float64).high),
+]
+
+
+@pytest.mark.parametrize(("low", "high"), EQUAL_BOUNDS)
+def test_bounds_may_be_numbers_or_arrays_and_equal_ones_have_one_fingerprint(low, high):
+    data = Trajectories(**columns(actions=np.full((4, 2), 2.0), action_low=low, action_high=high))
+    assert data.action_low.dtype is torch.float32 and data.action_low.tolist() == [-2, -2]
+    assert data.action_high.tolist() == [2, 2]
+    first = Trajectories(**columns(actions=np.full((4, 2), 2.0), action_low=-2.0, action_high=2.0))
+    assert data.fingerprint() == first.fingerprint()
+    other = Trajectories(**columns(actions=np.full((4, 2), 2.0), action_low=-2.0, action_high=[2.0, 3.0]))
+    assert other.fingerprint() != first.fingerprint()
+
+
+def test_every_coordinate_has_its_own_bounds():
+    actions = np.array([[-1.0, 0.0], [1.0, 100.0], [0.0, 50.0], [0.0, 7.0]])
+    bounds = {"action_low": [-1.0, 0.0], "action_high": np.array([1.0, 100.0])}
+    data = Trajectories(**columns(actions=actions, **bounds))
+    for same in (data.to("cpu"), data.replace(rewards=torch.zeros(4)), data.select_episodes(torch.tensor([True]))):
+        assert same.action_low.tolist() == [-1, 0] and same.action_high.tolist() == [1, 100]
+    with pytest.raises(ValueError, match=r"within \[\(-1, 0\), \(1, 100\)\], got values from 0 to \(50, 0\)"):
+        Trajectories(**columns(actions=np.array([[50.0, 0.0]] * 3 + [[0.0, 0.0]]), **bounds))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "error", "message"),
+    [
+        (-np.inf, np.inf, ValueError, "action_low must be finite, got -inf: declare the range"),
+        (-1.0, [1.0, np.nan], ValueError, r"action_high must be finite, got \(1, nan\)"),
+        ([-1.0, 2.0], 1.0, ValueError, r"below action_high, got \(-1, 2\) and 1"),
+        ([-1.0] * 3, 1.0, ValueError, r"one number, or one for each of the 2 action coordinates, got shape \(3,\)"),
+        ("-1", 1.0, TypeError, "action_low must hold real numbers, got str"),
+        (None, 1.0, TypeError, "action_low must hold numbers, got None"),
+    ],
+)
+def test_impossible_bounds_are_refused(untyped, low, high, error, message):
+    with pytest.raises(error, match=message):
+        Trajectories(**columns(actions=np.zeros((4, 2)), action_low=low, action_high=high))
+
+
+@pytest.mark.parametrize(
+    "observations",
+    [
+        pd.DataFrame({"x": [0.0, 2.0, 4.0, 6.0], "y": [1, 3, 5, 7]}),
+        np.arange(8.0).reshape(4, 2)[::-1][::-1],  # negative strides, twice
+        np.arange(8.0).reshape(4, 2).astype(object),
+        np.arange(8.0).reshape(4, 2).astype(">f8"),
+        np.arange(8.0).reshape(4, 2).astype(np.float16),
+        np.arange(8, dtype=np.uint16).reshape(4, 2),
+        torch.arange(8.0).reshape(4, 2).requires_grad_(),
+        [[0, 1], [2, 3], [4, 5], [6, 7]],
+    ],
+    ids=["frame", "strides", "objects", "big-endian", "half", "uint16", "gradient", "lists"],
+)
+def test_whatever_holds_numbers_is_taken(untyped, observations):
+    data = Trajectories(**columns(observations=observations))
+    assert data.observations.tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert not data.observations.requires_grad and data.observations.is_contiguous()
+
+
+def test_backwards_rows_are_read_backwards():
+    assert Trajectories(**columns(rewards=np.arange(4.0)[::-1])).rewards.tolist() == [3, 2, 1, 0]
+
+
+def test_an_array_that_must_not_be_written_to_is_copied(recwarn):
+    frozen = np.ones(4, dtype=np.float32)
+    frozen.flags.writeable = False
+    assert Trajectories(**columns(rewards=frozen)).rewards.tolist() == [1] * 4 and not recwarn
+
+
+@pytest.mark.parametrize(
+    ("rewards", "error", "message"),
+    [
+        (["1", "2", "3", "4"], TypeError, "rewards must hold real numbers, got list of dtype <U1"),
+        (np.ones(4) * 1j, TypeError, "rewards must hold real numbers, got ndarray of dtype complex128"),
+        (torch.ones(4) * 1j, TypeError, "rewards must hold real numbers, got torch.complex64"),
+        (
+            np.array([1, 2, 3, "four"], dtype=object),
+            TypeError,
+            "rewards must hold numbers, got ndarray of other things",
+        ),
+        (np.ma.array([1.0] * 4, mask=[0, 1, 0, 0]), TypeError, "rewards must hold a number everywhere"),
+        ([[1.0], [1.0, 2.0]], ValueError, "rewards must be an array with rows of one length"),
+        (None, TypeError, "rewards must hold numbers, got None"),
+    ],
+)
+def test_what_holds_no_numbers_is_refused(untyped, rewards, error, message):
+    with pytest.raises(error, match=message):
+        Trajectories(**columns(rewards=rewards))
+
+
+def test_no_timeouts_means_that_nothing_was_cut(untyped):
+    rest = {name: value for name, value in columns().items() if name != "timeouts"}
+    assert not Trajectories(**rest).timeouts.any() and not Trajectories(**rest, timeouts=None).timeouts.any()
+
+
+def test_the_warning_points_at_the_line_of_the_user(untyped):
+    with pytest.warns(UserWarning, match="treated as a timeout") as caught:
+        Trajectories(**columns(terminals=np.zeros(4, dtype=bool)))
+    assert caught[0].filename == __file__
 
 
 def test_an_open_end_is_a_timeout_and_is_said_once():

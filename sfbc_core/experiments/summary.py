@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sfbc_core.arrays import as_words
 from sfbc_core.trajectories import Trajectories
 
 TEXT_BINS, TEXT_BAR = 8, 40  # lines and characters of the histogram in the summary
@@ -17,7 +18,7 @@ def summarize(data: Trajectories) -> str:
     lines = [
         f"{len(data):,} transitions in {len(lengths):,} episodes",
         f"  observations  {data.observation_dim} coordinates",
-        f"  actions       {data.action_dim} coordinates in [{data.action_low:g}, {data.action_high:g}]",
+        f"  actions       {data.action_dim} coordinates in [{as_words(data.action_low)}, {as_words(data.action_high)}]",
         f"  ends          {terminals:,} terminals, {len(lengths) - terminals:,} timeouts",
         f"  length        {_spread(lengths)}",
         f"  reward        {_spread(rewards.numpy())}, nonzero in {nonzero:.3g} % of the transitions",

@@ -139,7 +139,7 @@ class AWR(Method, config=AWRConfig):
             return torch.zeros_like(returns)
         # Least squares on the state alone gives that mean: a critic whose actions are all the same sees only the state.
         middle = 0.5 * (data.action_low + data.action_high)
-        blind = data.replace(actions=torch.full_like(data.actions, middle))
+        blind = data.replace(actions=middle.expand_as(data.actions))
         run.fit("value", self.value, lambda path: self.value.fit(blind, returns, checkpoint=path, progress=progress))
         return self.value.q(blind.observations, blind.actions[:, None])[:, 0].double()
 

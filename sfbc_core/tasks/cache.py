@@ -36,7 +36,7 @@ def cached_trajectories(recipe: str, generate: Callable[[], Trajectories]) -> Tr
             warnings.warn(f"the cached data set {path} is damaged and is generated again: {error}", stacklevel=2)
     trajectories = generate()
     try:
-        save_tensors(path, trajectories.tensors())
+        save_tensors(path, trajectories.tensors() | trajectories.bounds())
     except OSError as error:  # a read-only home directory is no reason to go without the data
         warnings.warn(f"the data set is not cached because {path.parent} cannot be written to: {error}", stacklevel=2)
     return trajectories

@@ -52,6 +52,17 @@ def test_samples_have_the_shape_and_stay_within_the_bounds(make_model, walk):
     assert samples.abs().max() <= 3 and samples.abs().max() > 0.5
 
 
+def test_each_coordinate_fills_its_own_range(make_model, walk):
+    """[-1, 1] beside [0, 100]: what is learned is the same, each in its own unit."""
+    low, high = torch.tensor([-1.0, 0.0]), torch.tensor([1.0, 100.0])
+    actions = low + 0.5 * (walk.actions + 1) * (high - low)
+    own = Trajectories(**(walk.tensors() | {"actions": actions}), action_low=low, action_high=high)
+    plain, samples = (make_model().fit(data).sample(walk.observations, 20) for data in (walk, own))
+    torch.testing.assert_close(samples[..., 0], plain[..., 0], atol=2e-3, rtol=0)
+    torch.testing.assert_close(samples[..., 1], 50 * (plain[..., 1] + 1), atol=0.1, rtol=0)
+    assert samples[..., 1].max() > 1 and samples[..., 1].min() >= 0
+
+
 def test_one_seed_gives_the_same_weights_and_another_does_not(make_model, walk):
     state = torch.random.get_rng_state()
     first, again, other = (make_model(seed).fit(walk) for seed in (1, 1, 2))

@@ -18,6 +18,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from sfbc_core.arrays import ArrayLike
 from sfbc_core.tasks.d4rl.columns import column, flags, numbers, reading, short
 from sfbc_core.trajectories import Trajectories
 
@@ -35,8 +36,8 @@ def load_minari(
     *,
     folder: str | os.PathLike | None = None,
     observation_keys: Sequence[str] = ("observation", "desired_goal"),
-    action_low: float = -1.0,
-    action_high: float = 1.0,
+    action_low: ArrayLike = -1.0,
+    action_high: ArrayLike = 1.0,
 ) -> Trajectories:
     """A Minari data set that is on this machine, for example "D4RL/pointmaze/umaze-v2".
 
@@ -62,8 +63,8 @@ def read_minari(
     path: str | os.PathLike,
     *,
     observation_keys: Sequence[str] = ("observation", "desired_goal"),
-    action_low: float = -1.0,
-    action_high: float = 1.0,
+    action_low: ArrayLike = -1.0,
+    action_high: ArrayLike = 1.0,
 ) -> Trajectories:
     """Read Minari's HDF5 layout: one group "episode_<n>" per episode, in the order of n.
 

@@ -77,7 +77,7 @@ def test_a_missing_last_observation_is_not_missed(tmp_path):
 
 def test_other_bounds_are_declared(tmp_path):
     path = write(tmp_path / "data.hdf5", episode(2, actions=np.full((2, 2), 3.0)))
-    assert read_minari(path, action_low=-3.0, action_high=3.0).action_high == 3
+    assert read_minari(path, action_low=-3.0, action_high=3.0).action_high.eq(3).all()
     with pytest.raises(ValueError, match="declare other bounds"):
         read_minari(path)
 

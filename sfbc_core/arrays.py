@@ -1,0 +1,124 @@
+"""Arrays at the door: whatever holds numbers becomes a tensor, and whatever does not is refused in words."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@runtime_checkable
+class SupportsArray(Protocol):
+    """Whatever numpy can read, such as a column of a pandas DataFrame."""
+
+    def __array__(self, *options: Any, **more: Any) -> np.ndarray: ...
+
+
+ArrayLike = Tensor | np.ndarray | Sequence | SupportsArray | int | float
+
+
+def as_tensor(name: str, value: ArrayLike, rank: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A contiguous tensor of `rank` dimensions and of a dtype on a device, without the gradients that `value` may carry.
+
+    Args:
+        name: of the array, for errors.
+        value: a tensor, an array, nested lists, a DataFrame: numbers in any layout.
+        dtype: `torch.bool` asks for flags, 0 or 1.
+
+    Raises:
+        TypeError: something that holds no real numbers.
+        ValueError: a ragged array, another rank, or flags that are not 0 or 1.
+    """
+    tensor = value.detach().to(device) if isinstance(value, Tensor) else torch.from_numpy(as_array(name, value))
+    if tensor.is_complex():
+        raise TypeError(f"{name} must hold real numbers, got {tensor.dtype}")
+    if tensor.ndim != rank:
+        raise ValueError(f"{name} must have {rank} dimension(s), got shape {tuple(tensor.shape)}")
+    tensor = tensor.to(device)
+    if dtype is torch.bool and tensor.dtype is not torch.bool and not ((tensor == 0) | (tensor == 1)).all():
+        raise ValueError(f"{name} must hold flags (0 or 1, False or True), got other values")
+    return tensor.to(dtype).contiguous()
+
+
+def as_array(name: str, value: ArrayLike) -> np.ndarray:
+    """A numpy array that torch can share: of numbers or flags, contiguous, writable.
+
+    Raises:
+        TypeError: something that holds no real numbers, or of which some are masked.
+        ValueError: a ragged array.
+    """
+    if value is None:  # which numpy would take for NaN
+        raise TypeError(f"{name} must hold numbers, got None")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # numpy's own words speak of inhomogeneous shapes
+        raise ValueError(f"{name} must be an array with rows of one length: {error}") from error
+    if np.ma.is_masked(value):
+        raise TypeError(f"{name} must hold a number everywhere, got an array of which some are masked")
+    if array.dtype.kind == "O":  # a DataFrame of several types, or rows of arrays
+        try:
+            array = array.astype(np.float64)
+        except (ValueError, TypeError) as error:
+            raise TypeError(f"{name} must hold numbers, got {type(value).__name__} of other things: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got {type(value).__name__} of dtype {array.dtype}")
+    if array.dtype.kind in "iu" or (array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8)):
+        array = array.astype(np.float64)
+    array = np.asarray(array, array.dtype.newbyteorder("="), order="C")
+    return array if array.flags.writeable else array.copy()
+
+
+def as_bounds(
+    low: ArrayLike, high: float | ArrayLike, coordinates: int, device: torch.device
+) -> tuple[Float[Tensor, " act"], Float[Tensor, " act"]]:
+    """The bounds of actions, one for each coordinate, as float32; a number is the bound of all.
+
+    Raises:
+        TypeError: not numbers.
+        ValueError: a wrong number of bounds, bounds that are not finite, or a lower one that is not below the upper.
+    """
+    bounds = []
+    for name, value in (("action_low", low), ("action_high", high)):
+        bound = value.detach() if isinstance(value, Tensor) else torch.from_numpy(as_array(name, value))
+        if bound.shape not in ((), (coordinates,)):
+            raise ValueError(
+                f"{name} must be one number, or one for each of the {coordinates} action coordinates, "
+                f"got shape {tuple(bound.shape)}"
+            )
+        bound = bound.to(device, torch.float32).expand(coordinates).clone()
+        if not torch.isfinite(bound).all():
+            raise ValueError(
+                f"{name} must be finite, got {as_words(bound)}: declare the range in which the actions really lie"
+            )
+        bounds.append(bound)
+    if not (bounds[0] < bounds[1]).all():
+        raise ValueError(f"action_low must be below action_high, got {as_words(bounds[0])} and {as_words(bounds[1])}")
+    return bounds[0], bounds[1]
+
+
+def as_words(bound: Float[Tensor, " act"]) -> str:
+    """A bound for people: one number where all coordinates share it."""
+    values = [f"{value:g}" for value in bound.tolist()]
+    return values[0] if len(set(values)) == 1 else f"({', '.join(values)})"
+
+
+def warn_the_caller(message: str) -> None:
+    """A warning that points at the line outside this package that led to it, however deep inside it is given."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _module(frame).split(".")[0] in ("sfbc_core", "jaxtyping", "beartype"):
+        frame = frame.f_back
+    registry = frame.f_globals.setdefault("__warningregistry__", {})
+    warnings.warn_explicit(
+        message, UserWarning, frame.f_code.co_filename, frame.f_lineno, _module(frame), registry=registry
+    )
+
+
+def _module(frame: FrameType) -> str:
+    return frame.f_globals.get("__name__", "")
