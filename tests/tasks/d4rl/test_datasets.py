@@ -78,7 +78,7 @@ def test_other_types_and_shapes_are_converted(tmp_path):
         ({"rewards": np.zeros(3)}, r"same length, got .*'rewards': 3"),
         ({"timeouts": np.zeros(3)}, r"same length, got .*'timeouts': 3"),
         ({"terminals": np.full(N, 2)}, "terminals must hold flags"),
-        ({"actions": np.full((N, 3), 7.0)}, r"actions must lie within \[-1.0, 1.0\]"),
+        ({"actions": np.full((N, 3), 7.0)}, r"actions must lie within \[-1, 1\]"),
         ({"observations": np.full((N, 11), np.nan)}, "observations must be finite"),
     ],
 )
