@@ -158,7 +158,7 @@ def method_config(method: str, task: str, profile: str, seed: int = 0) -> Any:
 
     Args:
         method: "SfBC", "cloning", "AWR", "IQL, as in locomotion", "IQL, as in antmaze" or "Decision Transformer".
-        task: one of :func:`sfbc_core.tasks.task_names`.
+        task: one of :func:`sfbc_core.tasks.registry.task_names`.
         profile: "smoke", "quick" or "full".
         seed: of the method.
 
