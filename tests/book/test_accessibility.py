@@ -23,8 +23,9 @@ UNFOLD = """() => {
     document.querySelectorAll("details").forEach(element => element.open = true);
     document.querySelectorAll(".toggle-hidden").forEach(element => element.classList.remove("toggle-hidden"));
 }"""
+# Code that sticks out by less than its padding scrolls past nothing but that, and neither the theme nor axe counts it.
 CODE_IS_REACHABLE = """() =>
-    [...document.querySelectorAll("pre")].every(code => code.scrollWidth <= code.clientWidth || code.tabIndex === 0)
+    [...document.querySelectorAll("pre")].every(code => code.scrollWidth < code.clientWidth + 16 || code.tabIndex === 0)
 """
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
