@@ -64,7 +64,7 @@ class GaussianBehavior(BehaviorModel):
         """log μ(a|s) of actions scaled to [-1, 1], for raw states, in nats; given back as the states are.
 
         Raises:
-            RuntimeError, TypeError, ValueError: as :meth:`sample`; as many actions as states are expected.
+            RuntimeError, TypeError, ValueError: as :meth:`~sfbc_core.behavior.base.BehaviorModel.sample`; as many actions as states are expected.
         """
         inputs = self._standardized(states)
         given = as_floats("actions", actions, (len(inputs), self.action_dim), self.device)
@@ -84,7 +84,7 @@ class GaussianBehavior(BehaviorModel):
         """tanh(m(s)) within the bounds of the data, for raw states: the action without noise.
 
         Raises:
-            RuntimeError, TypeError, ValueError: as :meth:`sample`.
+            RuntimeError, TypeError, ValueError: as :meth:`~sfbc_core.behavior.base.BehaviorModel.sample`.
         """
         mean, _ = self.parameters_of(self._standardized(states))
         return as_given(self.scaler.unscale(torch.tanh(mean)), states)

@@ -234,7 +234,9 @@ class ContextPolicy:
         """See :class:`~sfbc_core.evaluation.Policy`. Nothing is drawn."""
         nets = self.agent.nets
         return self.agent.act_by(
-            lambda seen, _: nets.actions.unscale(self.choose(rows, nets.states(seen), rewards)), observations, generators
+            lambda seen, _: nets.actions.unscale(self.choose(rows, nets.states(seen), rewards)),
+            observations,
+            generators,
         )
 
     def choose(
