@@ -201,7 +201,8 @@ class SfBC(Method, config=SfBCConfig):
         """Draw candidates from μ and evaluate them.
 
         Args:
-            observations: shape (B, obs), as in :meth:`~sfbc_core.methods.base.Method.act`; the answers are tensors or arrays as they are.
+            observations: shape (B, obs), as in :meth:`~sfbc_core.methods.base.Method.act`; the answers are
+                tensors or arrays as they are.
             n: candidates a state; by default the config's M.
             generator: one, or one for each row; by default the agent's own.
 
