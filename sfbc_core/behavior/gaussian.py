@@ -64,8 +64,8 @@ class GaussianBehavior(BehaviorModel):
         """log μ(a|s) of actions scaled to [-1, 1], for raw states, in nats; given back as the states are.
 
         Raises:
-            RuntimeError, TypeError, ValueError: as :meth:`~sfbc_core.behavior.base.BehaviorModel.sample`, also for actions that are
-                not as many as the states.
+            RuntimeError, TypeError, ValueError: as :meth:`~sfbc_core.behavior.base.BehaviorModel.sample`, also for
+                actions that are not as many as the states.
         """
         inputs = self._standardized(states)
         given = as_floats("actions", actions, (len(inputs), self.action_dim), self.device)
