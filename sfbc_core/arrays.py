@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from collections.abc import Sequence
@@ -36,15 +37,87 @@ def as_tensor(name: str, value: ArrayLike, rank: int, dtype: torch.dtype, device
         TypeError: something that holds no real numbers.
         ValueError: a ragged array, another rank, or flags that are not 0 or 1.
     """
-    tensor = value.detach().to(device) if isinstance(value, Tensor) else torch.from_numpy(as_array(name, value))
-    if tensor.is_complex():
-        raise TypeError(f"{name} must hold real numbers, got {tensor.dtype}")
+    tensor = _of_any_shape(name, value)
     if tensor.ndim != rank:
         raise ValueError(f"{name} must have {rank} dimension(s), got shape {tuple(tensor.shape)}")
     tensor = tensor.to(device)
     if dtype is torch.bool and tensor.dtype is not torch.bool and not ((tensor == 0) | (tensor == 1)).all():
         raise ValueError(f"{name} must hold flags (0 or 1, False or True), got other values")
     return tensor.to(dtype).contiguous()
+
+
+def as_floats(
+    name: str, value: ArrayLike, shape: Sequence[int | str], device: torch.device | None = None
+) -> Float[Tensor, "..."]:
+    """A tensor of finite float32 numbers, without the gradients that `value` may carry: what models are asked with.
+
+    Args:
+        name: of the array, for errors.
+        value: as in :func:`as_tensor`.
+        shape: what is expected: a number where a length is fixed, a letter where it is free, such as ``("B", 3)``.
+        device: where to; None leaves a tensor where it is.
+
+    Raises:
+        TypeError: something that holds no real numbers.
+        ValueError: another shape, NaN or infinity, or numbers beyond float32.
+    """
+    tensor = _of_any_shape(name, value)
+    if not _fits(tensor.shape, shape):
+        alone = tensor.ndim == 1 and _fits(tensor.shape, shape[1:])
+        advice = f"; a single one is a batch of one, {name}[None]" if alone else ""
+        raise ValueError(f"expected {name} of shape ({', '.join(map(str, shape))}), got {tuple(tensor.shape)}{advice}")
+    tensor = tensor.to(tensor.device if device is None else device, torch.float32)
+    check_finite(name, tensor)
+    return tensor
+
+
+def as_given(result: Float[Tensor, "..."], given: ArrayLike) -> Float[Tensor, "..."] | Float[np.ndarray, "..."]:
+    """The answer in the form of the question: a tensor on the device of the tensor `given`, or else a numpy array."""
+    return result.to(given.device) if isinstance(given, Tensor) else result.cpu().numpy()
+
+
+def check_tensor(name: str, value: Tensor, axes: str) -> Tensor:
+    """A tensor as it is, with its precision, device and gradients; integers become float32.
+
+    Args:
+        name: of the tensor, for errors.
+        axes: its dimensions, a letter for each, such as "SM".
+
+    Raises:
+        TypeError: something else than a tensor of real numbers.
+        ValueError: another number of dimensions.
+    """
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} must be a torch tensor, got {type(value).__name__}: torch.as_tensor makes one of it")
+    if value.is_complex():
+        raise TypeError(f"{name} must hold real numbers, got {value.dtype}")
+    if value.ndim != len(axes):
+        raise ValueError(f"expected {name} of shape ({', '.join(axes)}), got {tuple(value.shape)}")
+    return value if value.is_floating_point() else value.float()
+
+
+def check_finite(name: str, tensor: Float[Tensor, "..."]) -> None:
+    """Refuse NaN and infinity.
+
+    Raises:
+        ValueError: there are some.
+    """
+    # The extremes show both, and take no memory, where a flag for each of a hundred million numbers would.
+    if tensor.numel() and not all(map(math.isfinite, torch.stack(torch.aminmax(tensor.detach())).tolist())):
+        first = int((~torch.isfinite(tensor)).reshape(len(tensor), -1).any(1).nonzero()[0])
+        raise ValueError(f"{name} must be finite, found NaN or infinity first in row {first}")
+
+
+def _of_any_shape(name: str, value: ArrayLike) -> Tensor:
+    tensor = value.detach() if isinstance(value, Tensor) else torch.from_numpy(as_array(name, value))
+    if tensor.is_complex():
+        raise TypeError(f"{name} must hold real numbers, got {tensor.dtype}")
+    return tensor
+
+
+def _fits(found: Sequence[int], shape: Sequence[int | str]) -> bool:
+    pairs = zip(found, shape, strict=False)
+    return len(found) == len(shape) and all(isinstance(free, str) or free == length for length, free in pairs)
 
 
 def as_array(name: str, value: ArrayLike) -> np.ndarray:

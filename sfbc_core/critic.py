@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.utils.data import TensorDataset
 
+from sfbc_core.arrays import ArrayLike, as_floats, as_given
 from sfbc_core.files import join_parts, split_parts
 from sfbc_core.networks import Ensemble, Standardizer, mlp, seeded_layers
 from sfbc_core.randomness import make_generator
@@ -152,31 +154,36 @@ class QCritic:
         return self
 
     @torch.no_grad()
-    def q(self, states: Float[Tensor, "S obs"], actions: Float[Tensor, "S M act"]) -> Float[Tensor, "S M"]:
-        """Q of M actions for each state, in units of reward, shape (S, M).
+    def q(
+        self, states: Float[Tensor, "S obs"] | ArrayLike, actions: Float[Tensor, "S M act"] | ArrayLike
+    ) -> Float[Tensor, "S M"] | Float[np.ndarray, "S M"]:
+        """Q of M actions for each state, in units of reward.
+
+        Args:
+            states: shape (S, obs): a tensor, or an array, lists or a DataFrame of numbers; used in float32.
+            actions: shape (S, M, act), likewise.
+
+        Returns:
+            float32, shape (S, M): on the device of the states where they are a tensor, or else a numpy array.
 
         Raises:
             RuntimeError: the critic is not fitted.
-            ValueError: shapes that do not fit the data or each other.
+            TypeError: states or actions that are no real numbers.
+            ValueError: shapes that do not fit the data or each other, or NaN or infinity.
         """
         self._require_fitted()
-        widths = (self.standardizer.mean.shape[0], self.network[0].action_layer.in_features)
-        if states.ndim != 2 or actions.ndim != 3 or (states.shape[1], actions.shape[2]) != widths:
-            raise ValueError(
-                f"expected states (S, {widths[0]}) and actions (S, M, {widths[1]}), "
-                f"got {tuple(states.shape)} and {tuple(actions.shape)}"
-            )
-        if len(states) != len(actions):
-            raise ValueError(f"expected as many states as rows of actions, got {len(states)} and {len(actions)}")
+        asked = states
+        states = as_floats("states", states, ("S", self.standardizer.mean.shape[0]))
+        actions = as_floats("actions", actions, (len(states), "M", self.network[0].action_layer.in_features))
         rows = CHUNK_ROWS.get(self.device.type, CHUNK_ROWS["cuda"])
         chunk = max(1, rows // max(1, actions.shape[1]))
         result = torch.empty(actions.shape[:2], device=self.device)
         for first in range(0, len(states), chunk):
             part = slice(first, first + chunk)
-            inputs = self.standardizer(states[part].to(self.device, torch.float32))[:, None]
-            given = self.actions(actions[part].to(self.device, torch.float32))
+            inputs = self.standardizer(states[part].to(self.device))[:, None]
+            given = self.actions(actions[part].to(self.device))
             result[part] = self.network(inputs, given).mean(0)
-        return (result * self.scale + self.offset).to(states.device)
+        return as_given(result * self.scale + self.offset, asked)
 
     def member(self, index: int) -> QCritic:
         """The critic that is one of the members alone; it shares the weights and the scale.

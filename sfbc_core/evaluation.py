@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -132,7 +132,7 @@ def evaluate(
 
     Raises:
         TypeError: `task` has no make_env, or that returns no environment with gymnasium's API; the agent's
-            `observation_dtype` is none of floating-point numbers.
+            `observation_dtype` is none of floating-point numbers, or what it returns is no tensor.
         ValueError: `episodes`, `side_by_side` or `max_steps` is no whole number or less than 1; an environment without a
             limit and no `max_steps`; one environment for several episodes; something else than gymnasium's API asks for, or
             NaN or infinity, from an environment; actions of a wrong shape or that are not finite from the agent.
@@ -184,7 +184,9 @@ def _count(name: str, number: int) -> int:
     return whole
 
 
-def _checked(actions: Tensor, rows: int, shape: tuple[int, ...]) -> np.ndarray:
+def _checked(actions: Any, rows: int, shape: tuple[int, ...]) -> np.ndarray:
+    if not isinstance(actions, Tensor):
+        raise TypeError(f"the agent must answer tensors of observations by a tensor, got {type(actions).__name__}")
     if actions.shape != (rows, *shape):
         raise ValueError(f"the agent must return actions of shape {(rows, *shape)}, got {tuple(actions.shape)}")
     if not torch.isfinite(actions).all():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from typing import Literal, get_args
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Literal, get_args
 
 import numba
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sfbc_core.arrays import ArrayLike, as_tensor
 from sfbc_core.selection import selection_weights
 from sfbc_core.trajectories import Trajectories
 
@@ -55,7 +58,7 @@ def unknown_share(trajectories: Trajectories, discount: float = 0.99) -> Float[T
 
 def planned_returns(
     trajectories: Trajectories,
-    values: Float[Tensor, " N"],
+    values: Float[Tensor, " N"] | ArrayLike,
     discount: float = 0.99,
     *,
     timeout: TimeoutRule = "bootstrap",
@@ -64,7 +67,7 @@ def planned_returns(
     """R_n = r_n + γ max(R_(n+1), V_(n+1)) within each episode (Eq. 12): follow the data, or leave it where V promises more.
 
     Args:
-        values: V_n = V(s_n) of every state in the data, shape (N,), in units of reward.
+        values: V_n = V(s_n) of every state in the data, shape (N,), in units of reward: a tensor, or an array or a list.
         discount: γ.
         timeout: what follows the last transition of an episode that was cut. The state after it is not in the data.
             "bootstrap": its value is taken to be that of the last state, R_n = r_n + γ V_n; "cut": zero, as after a terminal
@@ -77,8 +80,10 @@ def planned_returns(
         float64, shape (N,), on the device of the data; the same as a plain loop to the last bit.
 
     Raises:
+        TypeError: values that are no real numbers.
         ValueError: a wrong number of values, NaN among them, an unknown option, or `discount` outside [0, 1].
     """
+    values = as_tensor("values", values, 1, torch.float64, torch.device("cpu"))
     if values.shape != (len(trajectories),):
         raise ValueError(
             f"expected one value for each of the {len(trajectories)} transitions, got {tuple(values.shape)}"
@@ -92,9 +97,9 @@ def planned_returns(
     if max_on not in get_args(MaximumOn):
         raise ValueError(f"max_on must be one of {get_args(MaximumOn)}, got {max_on!r}")
     result = np.empty(len(trajectories))
-    _recursion(
+    _run_compiled(
         trajectories.rewards.cpu().double().numpy(),
-        values.detach().cpu().double().numpy(),
+        values.numpy(),
         trajectories.terminals.cpu().numpy(),
         trajectories.timeouts.cpu().numpy(),
         float(discount),
@@ -105,12 +110,20 @@ def planned_returns(
     return torch.from_numpy(result).to(trajectories.device)
 
 
-def _compiled(function):
+@cache
+def _compiled(kept: bool) -> Callable[..., None]:
     # The type checks of the tests wrap every function of the package; numba can compile only what is inside.
-    return numba.njit(cache=True)(inspect.unwrap(function))
+    return numba.njit(cache=kept)(inspect.unwrap(_recursion))
 
 
-@_compiled
+def _run_compiled(*arguments: Any) -> None:
+    """The recursion as machine code, which numba keeps on disk for the next process where it can."""
+    try:
+        _compiled(kept=True)(*arguments)
+    except Exception:  # nowhere to write, a full disk, a damaged file: of many types, and none is a reason to stop
+        _compiled(kept=False)(*arguments)
+
+
 def _recursion(rewards, values, terminals, timeouts, discount, bootstrap, on_current, result):  # pragma: no cover
     """One backward pass. Compiled, without reassociation (no fastmath), so that it rounds as a Python loop does."""
     later = 0.0  # R_(n+1), or the stand-in for it at the end of an episode
@@ -138,5 +151,8 @@ def soft_value(q: Float[Tensor, "S M"], alpha: float) -> Float[Tensor, " S"]:
 
     Returns:
         Shape (S,), in the units of q.
+
+    Raises:
+        TypeError, ValueError: as :func:`~sfbc_core.selection.selection_weights`.
     """
     return (selection_weights(q, alpha) * q).sum(1)

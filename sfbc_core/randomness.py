@@ -36,4 +36,4 @@ def _draw(function, shape, source, device):
     if len(source) != shape[0]:
         raise ValueError(f"expected one generator for each of the {shape[0]} rows, got {len(source)}")
     rows = [function(tuple(shape[1:]), generator=generator, device=generator.device) for generator in source]
-    return torch.stack(rows).to(device)
+    return (torch.stack(rows) if rows else torch.empty(tuple(shape))).to(device)

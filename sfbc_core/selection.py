@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sfbc_core.arrays import check_finite, check_tensor
 from sfbc_core.randomness import RandomSource, standard_uniform
 
 Mode = Literal["sample", "greedy", "mean_of_best"]
@@ -28,10 +29,11 @@ def selection_weights(q: Float[Tensor, "S M"], alpha: float) -> Float[Tensor, "S
     """softmax(αQ) over the candidates of each state, shape (S, M); safe for any finite α >= 0.
 
     Raises:
-        ValueError: `alpha` negative or not finite, no candidates, or q that is not finite.
+        TypeError: q that is no tensor of real numbers.
+        ValueError: `alpha` negative or not finite, no candidates, or q that is not finite or of another shape.
     """
     check_inverse_temperature(alpha)
-    _check_finite(q)
+    q = _checked(q)
     # The gap to the best is at most 0 and is formed before the product, so a large α can neither overflow nor lose digits.
     return torch.softmax(alpha * (q - q.max(1, keepdim=True).values), dim=1)
 
@@ -57,8 +59,14 @@ def select_actions(
         generator: for mode "sample"; one, or one for each state.
 
     Raises:
-        ValueError: shapes that disagree, an unknown mode, `averaged` outside 1…M, mode "sample" without a generator.
+        TypeError: candidates or q that are no tensors of real numbers.
+        ValueError: shapes or devices that disagree, NaN or infinity, an unknown mode, `averaged` outside 1…M, mode "sample"
+            without a generator.
     """
+    candidates, q = check_tensor("candidates", candidates, "SMA"), check_tensor("q", q, "SM")
+    check_finite("candidates", candidates)
+    if candidates.device != q.device:
+        raise ValueError(f"expected candidates and q on one device, got {candidates.device} and {q.device}")
     if candidates.shape[:2] != q.shape:
         raise ValueError(
             f"expected q of shape {tuple(candidates.shape[:2])} for these candidates, got {tuple(q.shape)}"
@@ -68,18 +76,22 @@ def select_actions(
             raise ValueError("mode 'sample' needs a generator, got None")
         chosen = _resample(selection_weights(q, alpha), generator)
     elif mode == "greedy":
-        chosen = _check_finite(q).argmax(1, keepdim=True)
+        chosen = _checked(q).argmax(1, keepdim=True)
     elif mode == "mean_of_best":
         if not 1 <= averaged <= q.shape[1]:
             raise ValueError(f"averaged must lie between 1 and the {q.shape[1]} candidates, got {averaged}")
-        chosen = _check_finite(q).topk(averaged, dim=1).indices
+        chosen = _checked(q).topk(averaged, dim=1).indices
     else:
         raise ValueError(f"mode must be one of {get_args(Mode)}, got {mode!r}")
     return candidates.gather(1, chosen[:, :, None].expand(-1, -1, candidates.shape[2])).mean(1)
 
 
 def effective_sample_size(q: Float[Tensor, "S M"], alpha: float) -> Float[Tensor, " S"]:
-    """(Σ w)² / Σ w² of the selection weights: how many candidates the choice is really between, from 1 to M."""
+    """(Σ w)² / Σ w² of the selection weights: how many candidates the choice is really between, from 1 to M.
+
+    Raises:
+        TypeError, ValueError: as :func:`selection_weights`.
+    """
     return 1 / selection_weights(q, alpha).square().sum(1)
 
 
@@ -91,9 +103,9 @@ def _resample(weights: Float[Tensor, "S M"], generator: RandomSource) -> Tensor:
     return index.clamp_max(weights.shape[1] - 1)
 
 
-def _check_finite(q: Tensor) -> Tensor:
+def _checked(q: Tensor) -> Tensor:
+    q = check_tensor("q", q, "SM")
     if q.shape[1] == 0:
         raise ValueError("expected at least one candidate a state, got 0")
-    if not torch.isfinite(q).all():
-        raise ValueError("q must be finite, found NaN or infinity")
+    check_finite("q", q)
     return q

@@ -208,20 +208,21 @@ class Trajectories:
         first = torch.repeat_interleave(self.episode_starts, self.episode_lengths)
         return Windows(torch.arange(len(self), device=self.device) - first, length)
 
-    def select_episodes(self, keep: Bool[Tensor, " E"]) -> Trajectories:
+    def select_episodes(self, keep: Bool[Tensor, " E"] | ArrayLike) -> Trajectories:
         """Only the episodes whose flag in `keep`, shape (E,), is set, in their order.
 
         Raises:
+            TypeError: `keep` holds no flags.
             ValueError: `keep` has not one flag per episode, or keeps none.
         """
-        lengths = self.episode_lengths
+        lengths, keep = self.episode_lengths, as_tensor("keep", keep, 1, torch.bool, self.device)
         if keep.shape != lengths.shape:
             raise ValueError(
                 f"expected one flag for each of the {len(lengths)} episodes, got shape {tuple(keep.shape)}"
             )
         if not keep.any():
             raise ValueError("no episode is kept: expected at least one flag to be set")
-        rows = torch.repeat_interleave(keep.to(self.device), lengths)
+        rows = torch.repeat_interleave(keep, lengths)
         return self._with({name: tensor[rows].contiguous() for name, tensor in self.tensors().items()})
 
     def _with(self, tensors: dict[str, Tensor]) -> Trajectories:

@@ -112,6 +112,12 @@ def test_bad_agents_are_reported(action, episodes, message):
         evaluate(Still(action), CountingTask(), episodes, seed=0)
 
 
+@pytest.mark.usefixtures("untyped")
+def test_an_agent_that_answers_tensors_by_an_array_is_told_so():
+    with pytest.raises(TypeError, match="must answer tensors of observations by a tensor, got ndarray"):
+        evaluate(Still(np.zeros((3, 1))), CountingTask(), 3, seed=0)
+
+
 class Remembering:
     """Pushes in proportion to all that it has earned in an episode so far: an agent with a memory."""
 

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from sfbc_core.arrays import ArrayLike, as_floats, as_given, as_tensor
 from sfbc_core.files import join_parts, split_parts
 from sfbc_core.networks import ActionScaler, Standardizer, seeded_layers
 from sfbc_core.randomness import RandomSource, make_generator, standard_normal
@@ -63,6 +65,11 @@ class BehaviorModel(ABC):
         return self.action_dim
 
     @property
+    def observation_dim(self) -> int:
+        """Number of state coordinates."""
+        return self.standardizer.mean.shape[0]
+
+    @property
     def action_dim(self) -> int:
         """Number of action coordinates."""
         return self.scaler.low.shape[0]
@@ -76,7 +83,7 @@ class BehaviorModel(ABC):
         self,
         trajectories: Trajectories,
         *,
-        weights: Float[Tensor, " N"] | None = None,
+        weights: Float[Tensor, " N"] | ArrayLike | None = None,
         checkpoint: Path | None = None,
         progress: bool = False,
     ) -> BehaviorModel:
@@ -88,6 +95,7 @@ class BehaviorModel(ABC):
             progress: whether to show a progress bar.
 
         Raises:
+            TypeError: `weights` that are no real numbers.
             ValueError: `weights` of another length, negative or not finite.
         """
         trajectories = trajectories.to(self.device)
@@ -117,31 +125,36 @@ class BehaviorModel(ABC):
 
     @torch.no_grad()
     def sample(
-        self, states: Float[Tensor, "S obs"], n: int, generator: RandomSource | None = None
-    ) -> Float[Tensor, "S n act"]:
+        self, states: Float[Tensor, "S obs"] | ArrayLike, n: int, generator: RandomSource | None = None
+    ) -> Float[Tensor, "S n act"] | Float[np.ndarray, "S n act"]:
         """Draw `n` actions from μ(·|s) for each state.
 
         Args:
-            states: shape (S, obs).
+            states: shape (S, obs): a tensor, or an array, lists or a DataFrame of numbers; used in float32.
             n: samples a state, at least 1.
             generator: one, or one for each state; by default the model's own, seeded by its seed.
 
+        Returns:
+            float32, shape (S, n, act), for a tensor on its device, for anything else as a numpy array.
+
         Raises:
             RuntimeError: the model is not fitted.
-            ValueError: states of another width than in the data, or n < 1.
+            TypeError: states that are no real numbers.
+            ValueError: states of another width than in the data, or NaN or infinity among them; n < 1; generators that are
+                not one for each state.
         """
         inputs = self._standardized(states)
         if n < 1:
             raise ValueError(f"expected at least 1 sample a state, got {n}")
         source = self.sampling_generator if generator is None else generator
-        shape = (states.shape[0], n, self.noise_dim)
+        shape = (len(inputs), n, self.noise_dim)
         noise = standard_normal(shape, source, self.device)
         # By parts: for a million states each intermediate would take as much memory as the result.
         part = max(1, SAMPLED_TOGETHER.get(self.device.type, SAMPLED_TOGETHER["cuda"]) // n)
-        actions = torch.empty(states.shape[0], n, self.action_dim, device=self.device)
+        actions = torch.empty(len(inputs), n, self.action_dim, device=self.device)
         for target, given, drawn in zip(actions.split(part), inputs.split(part), noise.split(part), strict=True):
             target.copy_(self.scaler.unscale(self.draw(given, drawn).clamp_(-1, 1)))
-        return actions.to(states.device)
+        return as_given(actions, states)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, standardisation and bounds, by name, for a safetensors file."""
@@ -167,27 +180,24 @@ class BehaviorModel(ABC):
         with seeded_layers(self.seed):
             self.network = self.make_network(observation_dim, action_dim).to(self.device)
 
-    def _standardized(self, states: Float[Tensor, "S obs"]) -> Float[Tensor, "S obs"]:
+    def _standardized(self, states: Float[Tensor, "S obs"] | ArrayLike) -> Float[Tensor, "S obs"]:
         """Raw states as the network sees them."""
         self._require_fitted()
-        expected = self.standardizer.mean.shape[0]
-        if states.ndim != 2 or states.shape[1] != expected:
-            raise ValueError(f"expected states of shape (S, {expected}), got {tuple(states.shape)}")
-        return self.standardizer(states.to(self.device, torch.float32))
+        return self.standardizer(as_floats("states", states, ("S", self.observation_dim), self.device))
 
     def _require_fitted(self) -> None:
         if self.network is None:
             raise RuntimeError(f"this {type(self).__name__} is not fitted yet: call fit(trajectories) first")
 
 
-def _checked_weights(weights: Tensor | None, trajectories: Trajectories) -> Tensor:
+def _checked_weights(weights: ArrayLike | None, trajectories: Trajectories) -> Tensor:
     if weights is None:
         return torch.ones_like(trajectories.rewards)
+    weights = as_tensor("weights", weights, 1, torch.float32, trajectories.device)
     if weights.shape != trajectories.rewards.shape:
         raise ValueError(
             f"expected one weight for each of the {len(trajectories)} transitions, got {tuple(weights.shape)}"
         )
     if not (torch.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
         raise ValueError("weights must be finite and non-negative, and not all zero")
-    weights = weights.to(trajectories.rewards)
     return weights / weights.mean()  # so that a learning rate means the same whatever the weights' scale

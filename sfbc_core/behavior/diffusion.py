@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sfbc_core.arrays import ArrayLike
 from sfbc_core.behavior.base import BehaviorModel
 from sfbc_core.diffusion.schedule import VPSchedule
 from sfbc_core.diffusion.score_network import ScoreNetwork, ScoreNetworkConfig
@@ -119,7 +120,7 @@ class DiffusionBehavior(BehaviorModel):
             result[part] = run_stages(model, noise[part], stages, solver.prediction)
         return result
 
-    def noise_model(self, states: Float[Tensor, "S obs"]) -> NoiseModel:
+    def noise_model(self, states: Float[Tensor, "S obs"] | ArrayLike) -> NoiseModel:
         """ε_θ(·, s, t) for given raw states as a function (x: (S, n, act), t) for the solvers; actions scaled to [-1, 1]."""
         states = self._standardized(states)
 

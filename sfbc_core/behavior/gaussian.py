@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from sfbc_core.arrays import ArrayLike, as_floats, as_given
 from sfbc_core.behavior.base import BehaviorModel
 from sfbc_core.networks import mlp
 from sfbc_core.training import TrainingConfig
@@ -56,9 +58,18 @@ class GaussianBehavior(BehaviorModel):
         return -self._log_likelihood(states, actions)
 
     @torch.no_grad()
-    def log_likelihood(self, states: Float[Tensor, "B obs"], actions: Float[Tensor, "B act"]) -> Float[Tensor, " B"]:
-        """log μ(a|s) of actions scaled to [-1, 1], for raw states, in nats."""
-        return self._log_likelihood(self._standardized(states), actions.to(self.device, torch.float32))
+    def log_likelihood(
+        self, states: Float[Tensor, "B obs"] | ArrayLike, actions: Float[Tensor, "B act"] | ArrayLike
+    ) -> Float[Tensor, " B"] | Float[np.ndarray, " B"]:
+        """log μ(a|s) of actions scaled to [-1, 1], for raw states, in nats; given back as the states are.
+
+        Raises:
+            RuntimeError, TypeError, ValueError: as :meth:`~sfbc_core.behavior.base.BehaviorModel.sample`, also for
+                actions that are not as many as the states.
+        """
+        inputs = self._standardized(states)
+        given = as_floats("actions", actions, (len(inputs), self.action_dim), self.device)
+        return as_given(self._log_likelihood(inputs, given), states)
 
     def _log_likelihood(self, states: Tensor, actions: Tensor) -> Tensor:
         mean, log_deviation = self.parameters_of(states)
@@ -70,10 +81,14 @@ class GaussianBehavior(BehaviorModel):
         return (normal - log_slope).sum(1)
 
     @torch.no_grad()
-    def mode(self, states: Float[Tensor, "B obs"]) -> Float[Tensor, "B act"]:
-        """tanh(m(s)) within the bounds of the data, for raw states: the action without noise."""
+    def mode(self, states: Float[Tensor, "B obs"] | ArrayLike) -> Float[Tensor, "B act"] | Float[np.ndarray, "B act"]:
+        """tanh(m(s)) within the bounds of the data, for raw states: the action without noise.
+
+        Raises:
+            RuntimeError, TypeError, ValueError: as :meth:`~sfbc_core.behavior.base.BehaviorModel.sample`.
+        """
         mean, _ = self.parameters_of(self._standardized(states))
-        return self.scaler.unscale(torch.tanh(mean)).to(states.device)
+        return as_given(self.scaler.unscale(torch.tanh(mean)), states)
 
     @torch.no_grad()
     def draw(self, states: Float[Tensor, "S obs"], noise: Float[Tensor, "S n act"]) -> Float[Tensor, "S n act"]:

@@ -63,7 +63,7 @@ class Film:
     note: str = ""
 
     def _repr_html_(self) -> str:
-        source = f"data:{self.kind};base64,{base64.b64encode(self.content).decode()}"
+        source = f"data:{escape(self.kind)};base64,{base64.b64encode(self.content).decode()}"
         alt = escape(self.alt, quote=True)
         if self.kind == "video/mp4":
             shown = f'<video controls loop muted playsinline width="360" aria-label="{alt}" src="{source}"></video>'

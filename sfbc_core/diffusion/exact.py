@@ -57,7 +57,7 @@ class GaussianMixture:
 
     def _log_joint(self, x: Float[Tensor, "*B A"], t: float) -> Float[Tensor, "*B K"]:
         means, deviations = self._at(t)
-        squares = ((x.double()[..., None, :] - means) / deviations[:, None]).square().sum(-1)
+        squares = ((_double(x)[..., None, :] - means) / deviations[:, None]).square().sum(-1)
         normalizer = self.dim * (deviations.log() + 0.5 * math.log(2 * math.pi))
         return self.weights.log() - 0.5 * squares - normalizer
 
@@ -69,7 +69,7 @@ class GaussianMixture:
         """∇ log p_t(x)."""
         means, deviations = self._at(t)
         responsibilities = self._log_joint(x, t).softmax(-1)
-        pulls = (means - x.double()[..., None, :]) / deviations[:, None].square()
+        pulls = (means - _double(x)[..., None, :]) / deviations[:, None].square()
         return (responsibilities[..., None] * pulls).sum(-2)
 
     def noise(self, x: Float[Tensor, "*B A"], t: float) -> Float[Tensor, "*B A"]:
@@ -84,7 +84,7 @@ class GaussianMixture:
 
     def distance_to_data(self, x: Float[Tensor, "*B A"]) -> Float[Tensor, "*B"]:
         """Distance to the nearest mode in that mode's deviations: beyond 4 or 5 the data has practically no mass."""
-        gaps = (x.double()[..., None, :] - self.means).square().sum(-1).sqrt()
+        gaps = (_double(x)[..., None, :] - self.means).square().sum(-1).sqrt()
         return (gaps / self.deviations).min(-1).values
 
     def cumulative(self, x: Float[Tensor, " B"], t: float = 0.0) -> Float[Tensor, " B"]:
@@ -92,7 +92,7 @@ class GaussianMixture:
         if self.dim != 1:
             raise ValueError(f"the cumulative distribution is for 1 dimension, this mixture has {self.dim}")
         means, deviations = self._at(t)
-        standard = (x.double()[:, None] - means[:, 0]) / deviations
+        standard = (_double(x)[:, None] - means[:, 0]) / deviations
         return (self.weights * 0.5 * torch.erfc(-standard / math.sqrt(2))).sum(-1)
 
     def flow(self, x: Float[Tensor, " B"], t_from: float, t_to: float) -> Float[Tensor, " B"]:
@@ -110,3 +110,9 @@ class GaussianMixture:
             below = self.cumulative(middle, t_to) < level
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
         return 0.5 * (low + high)
+
+
+def _double(x: Tensor) -> Tensor:
+    if not isinstance(x, Tensor):
+        raise TypeError(f"x must be a tensor, got {type(x).__name__}")
+    return x.double()

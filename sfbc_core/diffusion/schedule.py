@@ -74,6 +74,10 @@ def _through_torch(function, value):
     """Apply a tensor function to a tensor, or to a number in float64."""
     if isinstance(value, Tensor):
         return function(value)
-    if math.isnan(value):
+    try:
+        nan = math.isnan(value)
+    except TypeError as error:
+        raise TypeError(f"expected a number or a tensor, got {type(value).__name__}") from error
+    if nan:
         raise ValueError("expected a number, got NaN")
     return function(torch.tensor(value, dtype=torch.float64)).item()

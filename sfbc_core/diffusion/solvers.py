@@ -43,8 +43,11 @@ def dpm_solver(
             less) and order 3 is reached.
 
     Raises:
-        ValueError: an unknown option, an order other than 1, 2, 3, fewer than 1 step, or times that are not decreasing.
+        TypeError: `x` that is no tensor of floating-point numbers.
+        ValueError: `x` that is not finite, an unknown option, an order other than 1, 2, 3, fewer than 1 step, or times that
+            are not decreasing.
     """
+    _check_state(x)
     stages = solver_stages(schedule, steps, order, method, spacing, prediction, t_start, t_end, high_order_start)
     return run_stages(noise_model, x, stages, prediction)
 
@@ -82,7 +85,14 @@ def rk45(
 
     Returns:
         The state at `t_end` and the number of network evaluations that were spent.
+
+    Raises:
+        TypeError: `x` that is no tensor of floating-point numbers.
+        ValueError: `x` that is not finite.
     """
+    _check_state(x)
+    if not x.numel():  # whose mean error, by which the steps are chosen, would be no number
+        return x, 0
     from torchdiffeq import odeint  # only chapter 3 and its tests compare with it
 
     evaluations = 0
@@ -98,3 +108,11 @@ def rk45(
     # A step must land on t_end: by default the integrator steps past it and interpolates, and σ is not defined below t = 0.
     options = {"step_t": times[1:]}
     return odeint(velocity, x, times, rtol=rtol, atol=atol, method="dopri5", options=options)[-1], evaluations
+
+
+def _check_state(x: Tensor) -> None:
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        found = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"x must be a tensor of floating-point numbers, got {found}")
+    if not torch.isfinite(x).all():
+        raise ValueError("x must be finite, found NaN or infinity")

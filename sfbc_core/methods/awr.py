@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sfbc_core.arrays import check_finite, check_tensor
 from sfbc_core.behavior import GaussianBehavior, GaussianConfig
 from sfbc_core.critic import CriticConfig, QCritic
 from sfbc_core.methods.base import Method
@@ -67,14 +68,17 @@ def regression_weights(
         float64, shape (N,), the largest weight being 1.
 
     Raises:
+        TypeError: advantages that are no tensor.
         ValueError: `alpha` negative or not finite, `max_weight` not positive, or advantages that are not finite.
     """
     check_inverse_temperature(alpha)
     if max_weight is not None and not max_weight > 0:
         raise ValueError(f"max_weight must be positive, got {max_weight}")
-    if not torch.isfinite(advantages).all():
-        raise ValueError("advantages must be finite, found NaN or infinity")
-    exponents = alpha * advantages.double()
+    advantages = check_tensor("advantages", advantages, "N").double()
+    check_finite("advantages", advantages)
+    if not len(advantages):
+        return advantages
+    exponents = alpha * advantages
     if max_weight is not None:
         exponents = exponents.clamp_max(math.log(max_weight))
     return (exponents - exponents.max()).exp()  # a large α cannot overflow
@@ -143,12 +147,8 @@ class AWR(Method, config=AWRConfig):
         run.fit("value", self.value, lambda path: self.value.fit(blind, returns, checkpoint=path, progress=progress))
         return self.value.q(blind.observations, blind.actions[:, None])[:, 0].double()
 
-    def act(
-        self, observations: Float[Tensor, "B obs"], generator: RandomSource | None = None
-    ) -> Float[Tensor, "B act"]:
+    def decide(self, observations: Float[Tensor, "B obs"], generator: RandomSource) -> Float[Tensor, "B act"]:
         """An action for each observation: tanh(mean), or a sample."""
-        self._require_fitted()
         if not self.config.deterministic:
-            generator = self.acting_generator if generator is None else generator
             return self.policy.sample(observations, 1, generator)[:, 0]
         return self.policy.mode(observations)

@@ -6,16 +6,18 @@ import copy
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from safetensors import safe_open
 from torch import Tensor
 
+from sfbc_core.arrays import ArrayLike, as_floats, as_given
 from sfbc_core.configuration import config_from_json, config_to_json
 from sfbc_core.evaluation import MemorylessPolicy, Policy
 from sfbc_core.files import join_parts, load_tensors, save_tensors, split_parts
@@ -32,7 +34,7 @@ class Method(ABC):
     """A method and, once it is fitted, its agent: ``Method(config).fit(data)``, then ``act(observations)``.
 
     A new method is one file: a frozen config with a field `seed`, and ``class Mine(Method, config=MineConfig)`` with
-    :meth:`learn`, :meth:`act` and :meth:`models`. If it minimises losses over batches by gradient steps, it is a
+    :meth:`learn`, :meth:`decide` and :meth:`models`. If it minimises losses over batches by gradient steps, it is a
     :class:`~sfbc_core.methods.gradient.GradientMethod` and shorter still.
 
     Args:
@@ -68,23 +70,54 @@ class Method(ABC):
         """Learn from data on the method's device, each model by ``run.fit``, so that a killed run goes on."""
 
     @abstractmethod
-    def act(
-        self, observations: Float[Tensor, "B obs"], generator: RandomSource | None = None
-    ) -> Float[Tensor, "B act"]:
-        """An action for each observation.
-
-        Args:
-            observations: shape (B, obs).
-            generator: one, or one for each row; by default the agent's own.
-
-        Raises:
-            RuntimeError: the agent is not fitted.
-            ValueError: observations of another width than in the data.
-        """
+    def decide(self, observations: Float[Tensor, "B obs"], generator: RandomSource) -> Float[Tensor, "B act"]:
+        """An action for each observation; those that :meth:`act` was given, checked, on the method's device."""
 
     @abstractmethod
     def models(self) -> Mapping[str, Model]:
-        """Everything that :meth:`act` needs, by name; not yet fitted in an agent that is not."""
+        """Everything that :meth:`act` needs, by name; not yet fitted in an agent that is not.
+
+        The first of them tells the width of the data's observations as its `observation_dim`.
+        """
+
+    def act(
+        self, observations: Float[Tensor, "B obs"] | ArrayLike, generator: RandomSource | None = None
+    ) -> Float[Tensor, "B act"] | Float[np.ndarray, "B act"]:
+        """An action for each observation.
+
+        Args:
+            observations: shape (B, obs): a tensor, or an array, lists or a DataFrame of numbers; used in float32.
+            generator: one, or one for each row; by default the agent's own.
+
+        Returns:
+            float32, shape (B, act), for a tensor on its device, for anything else as a numpy array.
+
+        Raises:
+            RuntimeError: the agent is not fitted.
+            TypeError: observations that are no real numbers.
+            ValueError: observations of another width than in the data, or NaN or infinity among them; generators that are
+                not one for each row.
+        """
+        return self.act_by(self.decide, observations, generator)
+
+    @torch.no_grad()
+    def act_by(
+        self,
+        decide: Callable[[Float[Tensor, "B obs"], RandomSource], Float[Tensor, "B act"]],
+        observations: Float[Tensor, "B obs"] | ArrayLike,
+        generator: RandomSource | None = None,
+    ) -> Float[Tensor, "B act"] | Float[np.ndarray, "B act"]:
+        """Act by something like :meth:`decide`: a policy with a memory has its own, and the same door.
+
+        Raises:
+            RuntimeError, TypeError, ValueError: as :meth:`act`.
+        """
+        self._require_fitted()
+        width = next(iter(self.models().values())).observation_dim
+        states = as_floats("observations", observations, ("B", width), self.device)
+        if isinstance(generator, Sequence) and len(generator) != len(states):
+            raise ValueError(f"expected one generator for each of {len(states)} rows, got {len(generator)}")
+        return as_given(decide(states, self.acting_generator if generator is None else generator), observations)
 
     def start(self, episodes: int) -> Policy:
         """What acts in so many new episodes. A method with a memory returns a policy that keeps it."""
@@ -194,15 +227,3 @@ def method_named(name: str) -> type[Method]:
     if name not in names:
         raise ValueError(f"unknown method {name!r}; expected one of {sorted(names)}")
     return names[name]
-
-
-def check_rows(observations: Tensor, width: int, generator: RandomSource | None = None) -> None:
-    """Refuse observations that are not of shape (B, width), or generators that are not one for each row.
-
-    Raises:
-        ValueError: they are not.
-    """
-    if observations.ndim != 2 or observations.shape[1] != width:
-        raise ValueError(f"expected observations of shape (B, {width}), got {tuple(observations.shape)}")
-    if isinstance(generator, Sequence) and len(generator) != len(observations):
-        raise ValueError(f"expected one generator for each of {len(observations)} rows, got {len(generator)}")

@@ -232,7 +232,12 @@ class ContextPolicy:
 
     def step(self, rows: np.ndarray, observations: Tensor, rewards: Tensor, generators: Any) -> Tensor:
         """See :class:`~sfbc_core.evaluation.Policy`. Nothing is drawn."""
-        return self.agent.act_by(lambda states, _: self.choose(rows, states, rewards), observations, generators)
+        nets = self.agent.nets
+        return self.agent.act_by(
+            lambda seen, _: nets.actions.unscale(self.choose(rows, nets.states(seen), rewards)),
+            observations,
+            generators,
+        )
 
     def choose(
         self, rows: Int[np.ndarray, " R"], states: Float[Tensor, "R obs"], rewards: Float[Tensor, " R"]

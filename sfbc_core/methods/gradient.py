@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sfbc_core.files import join_parts, split_parts
-from sfbc_core.methods.base import Method, check_rows
+from sfbc_core.methods.base import Method
 from sfbc_core.networks import ActionScaler, Standardizer, seeded_layers
 from sfbc_core.randomness import RandomSource, make_generator
 from sfbc_core.run import Run
@@ -37,6 +37,11 @@ class Networks(nn.ModuleDict):
         super().__init__()
         self._make, self._seed, self.device = make, seed, device
         self.history: dict[str, list[float]] = {}
+
+    @property
+    def observation_dim(self) -> int:
+        """Number of state coordinates."""
+        return len(self.states.mean)
 
     def build(self, obs_dim: int, act_dim: int) -> None:
         """Fresh networks for data of that shape."""
@@ -141,29 +146,9 @@ class GradientMethod(Method):
             next_observations=None if following is None else self.nets.states(following),
         )
 
-    def act(
-        self, observations: Float[Tensor, "B obs"], generator: RandomSource | None = None
-    ) -> Float[Tensor, "B act"]:
-        """An action for each observation; see :meth:`choose`."""
-        return self.act_by(self.choose, observations, generator)
-
-    @torch.no_grad()
-    def act_by(
-        self,
-        choose: Callable[[Tensor, RandomSource], Tensor],
-        observations: Float[Tensor, "B obs"],
-        generator: RandomSource | None = None,
-    ) -> Float[Tensor, "B act"]:
-        """Act by something like :meth:`choose`: a policy with a memory has its own, and the same scales on both sides.
-
-        Raises:
-            RuntimeError, ValueError: as :meth:`act`.
-        """
-        self._require_fitted()
-        check_rows(observations, len(self.nets.states.mean), generator)
-        states = self.nets.states(observations.to(self.device, torch.float32))
-        actions = choose(states, self.acting_generator if generator is None else generator)
-        return self.nets.actions.unscale(actions).to(observations.device)
+    def decide(self, observations: Float[Tensor, "B obs"], generator: RandomSource) -> Float[Tensor, "B act"]:
+        """What :meth:`choose` says, between the scales of the data."""
+        return self.nets.actions.unscale(self.choose(self.nets.states(observations), generator))
 
 
 def batch_of(batch: Transitions) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sfbc_core.arrays import ArrayLike
 from sfbc_core.behavior import (
     BehaviorModel,
     DiffusionBehavior,
@@ -189,12 +191,18 @@ class SfBC(Method, config=SfBCConfig):
         return valued.nonzero().squeeze(1)
 
     def candidates(
-        self, observations: Float[Tensor, "B obs"], n: int | None = None, generator: RandomSource | None = None
-    ) -> tuple[Float[Tensor, "B n act"], Float[Tensor, "B n"]]:
+        self,
+        observations: Float[Tensor, "B obs"] | ArrayLike,
+        n: int | None = None,
+        generator: RandomSource | None = None,
+    ) -> tuple[
+        Float[Tensor, "B n act"] | Float[np.ndarray, "B n act"], Float[Tensor, "B n"] | Float[np.ndarray, "B n"]
+    ]:
         """Draw candidates from μ and evaluate them.
 
         Args:
-            observations: shape (B, obs).
+            observations: shape (B, obs), as in :meth:`~sfbc_core.methods.base.Method.act`; the answers are
+                tensors or arrays as they are.
             n: candidates a state; by default the config's M.
             generator: one, or one for each row; by default the agent's own.
 
@@ -203,17 +211,16 @@ class SfBC(Method, config=SfBCConfig):
 
         Raises:
             RuntimeError: the agent is not fitted.
+            TypeError, ValueError: as :meth:`~sfbc_core.methods.base.Method.act`.
         """
         self._require_fitted()
         generator = self.acting_generator if generator is None else generator
         actions = self.behavior.sample(observations, self.config.num_candidates if n is None else n, generator)
         return actions, self.critic.q(observations, actions)
 
-    def act(
-        self, observations: Float[Tensor, "B obs"], generator: RandomSource | None = None
-    ) -> Float[Tensor, "B act"]:
+    def decide(self, observations: Float[Tensor, "B obs"], generator: RandomSource) -> Float[Tensor, "B act"]:
         """An action for each observation: M candidates from μ, then the config's selection (Section 3.2)."""
-        config, generator = self.config, self.acting_generator if generator is None else generator
+        config = self.config
         actions, q = self.candidates(observations, generator=generator)
         alpha = config.alpha / self.critic.scale
         return select_actions(actions, q, alpha, config.selection, averaged=config.averaged, generator=generator)

@@ -26,10 +26,15 @@ def cached_trajectories(recipe: str, generate: Callable[[], Trajectories]) -> Tr
 
     `recipe` names the data, its size and its seed. The file's name also carries a digest of the source file of `generate`,
     so data from an older version of the code is never mistaken for the current one's. A damaged file is generated again,
-    with a warning.
+    and data that cannot be kept is generated every time, both with a warning.
     """
-    path = cache_dir() / f"{recipe}-{source_digest(generate)}.safetensors"
-    if path.exists():
+    try:
+        path = cache_dir() / f"{recipe}-{source_digest(generate)}.safetensors"
+        found = path.exists()
+    except (OSError, RuntimeError) as error:  # a home directory that may not be looked into, or none at all
+        warnings.warn(f"the data set is not cached, because the cache cannot be read: {error}", stacklevel=2)
+        return generate()
+    if found:
         try:
             return Trajectories(**load_tensors(path))
         except (ValueError, TypeError) as error:

@@ -10,6 +10,8 @@ import sys
 import time
 from dataclasses import dataclass, replace
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -95,6 +97,43 @@ def test_it_acts_at_any_batch_size_within_the_bounds(config, walk):
     policy = start_policy(agent, 3)
     step = policy.step(torch.arange(3).numpy(), walk.observations[:3], torch.zeros(3), generators(3))
     torch.testing.assert_close(step, whole[:3], atol=1e-4, rtol=0)
+
+
+@EVERY
+def test_it_acts_on_any_form_of_the_same_observations(config, walk):
+    """A tensor is answered by a tensor, anything else by a numpy array, and the numbers are the same to the bit."""
+    agent, seen = fitted(config, walk), walk.observations[:5].round()
+    expected = agent.act(seen, generators(5))
+    assert type(expected) is torch.Tensor and expected.dtype == torch.float32
+    arrays = [seen.numpy(), seen.double().numpy(), seen.long().numpy(), seen.numpy().astype(np.int8), seen.tolist()]
+    tensors = [seen.double(), seen.long(), seen.clone().requires_grad_(), seen.mT.contiguous().mT]
+    for given in (*arrays, *tensors, pd.DataFrame(seen.numpy())):
+        answer = agent.act(given, generators(5))
+        assert type(answer) is (torch.Tensor if isinstance(given, torch.Tensor) else np.ndarray)
+        answer = torch.as_tensor(answer)
+        assert answer.dtype == torch.float32 and not answer.requires_grad and torch.equal(answer, expected)
+    for none in (seen[:0], seen[:0].numpy()):
+        for source in (None, []):
+            answer = agent.act(none, source)
+            assert answer.shape == (0, 2) and isinstance(answer, type(none))
+
+
+@EVERY
+@pytest.mark.usefixtures("untyped")
+def test_it_refuses_other_observations_in_words(config, walk):
+    agent, seen = fitted(config, walk), walk.observations[:2]
+    for given, error, message in (
+        (seen[0], ValueError, r"of shape \(B, 3\), got \(3,\); a single one is a batch of one, observations\[None\]"),
+        (seen.numpy()[:, :2], ValueError, r"expected observations of shape \(B, 3\), got \(2, 2\)"),
+        (seen / 0, ValueError, "observations must be finite, found NaN or infinity first in row 0"),
+        (np.array([[0, 0, 0], [np.nan, 0, 0]]), ValueError, "observations must be finite, .* first in row 1"),
+        ([["a", "b", "c"]], TypeError, "observations must hold real numbers, got list of dtype"),
+        (None, TypeError, "observations must hold numbers, got None"),
+    ):
+        with pytest.raises(error, match=message):
+            agent.act(given)
+    with pytest.raises(ValueError, match="one generator for each of 2 rows, got 3"):
+        agent.act(seen, generators(3))
 
 
 @EVERY

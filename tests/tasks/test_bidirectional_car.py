@@ -216,6 +216,17 @@ def test_the_cache_folder_can_be_chosen(monkeypatch, tmp_path):
     assert cache_dir() == tmp_path / "xdg" / "sfbc"
 
 
+@pytest.mark.parametrize("error", [PermissionError("Permission denied: '/home'"), RuntimeError("no home directory")])
+def test_data_is_still_generated_where_the_cache_cannot_be_looked_into(monkeypatch, error):
+    def closed():
+        raise error
+
+    monkeypatch.setattr("sfbc_core.tasks.cache.cache_dir", closed)
+    with pytest.warns(UserWarning, match=f"not cached, because the cache cannot be read: {error}"):
+        data = cached_trajectories("some-data", partial(generate, 400, 1))
+    assert data.fingerprint() == generate(400, 1).fingerprint()
+
+
 def test_data_is_still_generated_where_the_cache_cannot_be_written(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("SFBC_CACHE_DIR", str(tmp_path / "file" / "below"))

@@ -66,7 +66,12 @@ def _import() -> ModuleType:
         for name in [name for name in sys.modules if name.startswith("d4rl.")]:
             del sys.modules[name]
     # gym adds a filter to the warnings of the whole process, and Python's compiler warns about D4RL's source code.
-    with warnings.catch_warnings(), _without(_UNUSED), _environment_variable("D4RL_SUPPRESS_IMPORT_ERROR", "1"):
+    with (
+        warnings.catch_warnings(),
+        _without(_UNUSED),
+        _environment_variable("D4RL_SUPPRESS_IMPORT_ERROR", "1"),
+        _environment_variable("D4RL_DATASET_DIR", _folder_of_d4rl()),
+    ):
         warnings.simplefilter("ignore")
         import gym
 
@@ -81,6 +86,16 @@ def _import() -> ModuleType:
     # own, because a change of the real one would be seen by all packages.
     sys.modules["d4rl.kitchen.adept_envs.mujoco_env"].collections = SimpleNamespace(Mapping=Mapping)
     return d4rl
+
+
+def _folder_of_d4rl() -> str:
+    """Where D4RL's own downloads would go, which are not used here; D4RL makes the folder when it is imported."""
+    folder = os.environ.get("D4RL_DATASET_DIR") or os.path.expanduser("~/.d4rl/datasets")
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError:  # a read-only home directory is no reason to go without the environments
+        return tempfile.gettempdir()
+    return folder
 
 
 def _print_nothing(*_: Any, **__: Any) -> None:

@@ -48,25 +48,34 @@ def record(
 
     Raises:
         FileExistsError: there is a file of this task that was made with another recipe.
+        OSError: the folder cannot be made.
         ValueError: `chunk` is not positive.
     """
     if chunk < 1:
         raise ValueError(f"expected chunks of at least 1 row, got {chunk}")
     path = regenerated_path(recipe.task, folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):  # two processes that record the same would disturb each other
-        chunks = path.with_name(f".{path.name}.{recipe.digest()}")
-        if path.exists():
-            _check_same_recipe(path, recipe)
-        else:
-            _record_chunks(recipe, chunks, chunk, progress)
-            joined = (
-                chunks / "joined.hdf5"
-            )  # in this folder, so that a half of it, after a kill, is removed with the chunks
-            _join(chunks, joined, recipe)
-            os.replace(joined, path)
-        shutil.rmtree(chunks, ignore_errors=True)
+    chunks = path.with_name(f".{path.name}.{recipe.digest()}")
+    if not path.exists():  # first of all, because the folder may be read-only
+        _make_folder(path.parent)
+        with FileLock(path.with_name(f".{path.name}.lock")):  # two that record the same would disturb each other
+            if not path.exists():
+                _record_chunks(recipe, chunks, chunk, progress)
+                joined = chunks / "joined.hdf5"  # there, so that a half of it, after a kill, is removed with the chunks
+                _join(chunks, joined, recipe)
+                os.replace(joined, path)
+    _check_same_recipe(path, recipe)
+    shutil.rmtree(chunks, ignore_errors=True)
     return path
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"regenerated data is kept on disk, and {folder} cannot be made: {error}. Choose another folder, or set "
+            "SFBC_CACHE_DIR (for data made when it is loaded) or D4RL_DATASET_DIR"
+        ) from error
 
 
 def recorded_attributes(path: str | os.PathLike) -> dict[str, str | int]:
