@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import torch
 from jaxtyping import Float
@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from sfbc_core.behavior.base import BehaviorModel
+from sfbc_core.configuration import config_dataclass
 from sfbc_core.networks import mlp
 from sfbc_core.training import TrainingConfig
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class GaussianConfig:
     """Sizes and training; the defaults are the paper's where it gives one."""
 

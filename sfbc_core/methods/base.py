@@ -123,6 +123,7 @@ class Method(ABC):
             changes: fields of the config that differ, of those in `acting_fields`.
 
         Raises:
+            TypeError: a value of another type.
             ValueError: another field, or an impossible value.
         """
         if wrong := set(changes) - self.acting_fields:
