@@ -105,7 +105,7 @@ def _number(kind: type, value: Any) -> int | float:
         raise ValueError from None
     if number != value or number in (math.inf, -math.inf):  # NaN is not equal to itself
         raise ValueError
-    return number
+    return number or kind()  # -0.0 is equal to 0.0, and is to look the same in JSON
 
 
 def _words(hint: Any) -> str:

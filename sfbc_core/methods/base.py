@@ -31,7 +31,7 @@ METHODS: dict[type, type[Method]] = {}  # every method, by the type of its confi
 class Method(ABC):
     """A method and, once it is fitted, its agent: ``Method(config).fit(data)``, then ``act(observations)``.
 
-    A new method is one file: a frozen config with a field `seed`, and ``class Mine(Method, config=MineConfig)`` with
+    A new method is one file: a config with a field `seed`, and ``class Mine(Method, config=MineConfig)`` with
     :meth:`learn`, :meth:`act` and :meth:`models`. If it minimises losses over batches by gradient steps, it is a
     :class:`~sfbc_core.methods.gradient.GradientMethod` and shorter still.
 
