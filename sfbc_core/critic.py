@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch.nn.functional import linear
 from torch.utils.data import TensorDataset
 
 from sfbc_core.arrays import ArrayLike, as_floats, as_given
+from sfbc_core.configuration import config_dataclass
 from sfbc_core.files import join_parts, split_parts
 from sfbc_core.networks import Ensemble, Standardizer, mlp, seeded_layers
 from sfbc_core.randomness import make_generator
@@ -24,7 +25,7 @@ from sfbc_core.trajectories import Trajectories
 CHUNK_ROWS = {"cpu": 4096, "cuda": 1_048_576}
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class CriticConfig:
     """Sizes and training of Q."""
 

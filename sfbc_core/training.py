@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from sfbc_core.configuration import config_dataclass
 from sfbc_core.files import join_parts, load_tensors, save_tensors, split_parts
 from sfbc_core.progress import progress_bar
 
@@ -29,7 +29,7 @@ class Rows(Protocol):
     def __getitem__(self, index: Tensor) -> Any: ...
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class TrainingConfig:
     """How long and how fast a model is trained. Give `gradient_steps` or `epochs`, not both."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sfbc_core.arrays import ArrayLike
 from sfbc_core.behavior.base import BehaviorModel
+from sfbc_core.configuration import config_dataclass
 from sfbc_core.diffusion.schedule import VPSchedule
 from sfbc_core.diffusion.score_network import ScoreNetwork, ScoreNetworkConfig
 from sfbc_core.diffusion.solver_coefficients import Method, Prediction, Stage, solver_stages
@@ -22,7 +23,7 @@ from sfbc_core.training import TrainingConfig
 CHUNK_ROWS = {"cpu": 1024, "cuda": 65_536}
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class SolverConfig:
     """Options of :func:`sfbc_core.diffusion.solvers.dpm_solver`. The defaults are those of public code for the method."""
 
@@ -61,7 +62,7 @@ def _stages(solver: SolverConfig, schedule: VPSchedule) -> list[Stage]:
     )
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class DiffusionConfig:
     """The paper's behavior model; see :meth:`small` for a laptop."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 import torch
@@ -13,11 +13,12 @@ from torch.nn.functional import softplus
 
 from sfbc_core.arrays import ArrayLike, as_floats, as_given
 from sfbc_core.behavior.base import BehaviorModel
+from sfbc_core.configuration import config_dataclass
 from sfbc_core.networks import mlp
 from sfbc_core.training import TrainingConfig
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class GaussianConfig:
     """Sizes and training; the defaults are the paper's where it gives one."""
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from sfbc_core.behavior.base import BehaviorModel
+from sfbc_core.configuration import config_dataclass
 from sfbc_core.networks import mlp
 from sfbc_core.training import TrainingConfig
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class VAEConfig:
     """Sizes and training; BCQ's values unless a comment says otherwise."""
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from sfbc_core.configuration import config_dataclass
+
 # A time or a log-SNR: a Python number (computed in float64) or a tensor (computed in its own dtype).
 Scalar = TypeVar("Scalar", float, Tensor)
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class VPSchedule:
     """Forward process dx = -½β(t)x dt + √β(t) dw on t ∈ [0, 1] with β(t) = β_min + t(β_max - β_min).
 

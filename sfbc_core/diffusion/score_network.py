@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from sfbc_core.configuration import config_dataclass
 
-@dataclass(frozen=True)
+
+@config_dataclass
 class ScoreNetworkConfig:
     """Sizes of the network. The default has about 1.5 M parameters, the order of the paper's."""
 

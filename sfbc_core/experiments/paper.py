@@ -8,13 +8,14 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from sfbc_core.configuration import config_dataclass
 from sfbc_core.critic import CriticConfig
 from sfbc_core.methods.sfbc import SfBCConfig
 from sfbc_core.tasks import task_names
 from sfbc_core.tasks.registry import REGENERATED
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class PaperSettings:
     """The hyper-parameters of SfBC that the paper sets task by task; where it is silent a comment below says so."""
 

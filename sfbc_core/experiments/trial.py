@@ -8,15 +8,15 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 from filelock import FileLock
 
-from sfbc_core.configuration import config_from_json, config_to_json
+from sfbc_core.configuration import config_dataclass, config_from_json, config_of, config_to_json, converted
 from sfbc_core.evaluation import evaluate
 from sfbc_core.experiments.profiles import checked_profile
 from sfbc_core.experiments.provenance import provenance_facts
@@ -33,7 +33,7 @@ CURVE = "curve.json"  # evaluations along a training, in the training's folder
 POSITION = 2  # coordinates of the last observation that a result keeps: where an episode ended
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class Trial:
     """One training of one method on one task with one seed (the method's), evaluated in one or more ways of acting."""
 
@@ -59,8 +59,9 @@ class Trial:
             raise ValueError(
                 f"curve_every is a positive number of steps, of a GradientMethod; got {self.curve_every} for {self.label}"
             )
-        for changes in self.variants.values():  # refused now, and not after hours of training
-            agent.acting(**changes)
+        # Refused now, and not after hours of training.
+        variants = {name: _as_taken(agent, changes) for name, changes in self.variants.items()}
+        object.__setattr__(self, "variants", variants)
         object.__setattr__(self, "label", self.label or METHODS[type(self.method)].__name__)
 
     @property
@@ -93,9 +94,9 @@ class Trial:
         """The trial that :meth:`to_json` wrote; fields that configs have got since take their defaults.
 
         Raises:
-            ValueError: a method or a field that is not known.
+            ValueError: a method or a field that is not known, a field that is missing, or a value that is refused.
         """
-        return cls(**{**data, "method": config_from_json(data["method"], *METHODS)})
+        return config_of(cls, {**data, "method": config_from_json(data.get("method"), *METHODS)})
 
     def load_data(self, folder: str | os.PathLike | None = None) -> Trajectories:
         """What the trial learns from; `folder` is where the files of D4RL's tasks are, if not in the default one."""
@@ -103,6 +104,15 @@ class Trial:
         if self.transitions is not None:  # data that are made, and not read from a file
             options = {"transitions": self.transitions}
         return load_task(self.task).load_trajectories(**options)
+
+
+def _as_taken(agent: Method, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes with the values that the agent makes of them, so that a variant written with 20 is that with 20.0."""
+    config, hints = agent.acting(**changes).config, get_type_hints(type(agent).acting)
+    return {
+        name: getattr(config, name) if name in agent.acting_fields else converted(hints.get(name, Any), value, name)
+        for name, value in changes.items()
+    }
 
 
 def _digest(*parts: Any) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from dataclasses import field
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sfbc_core.arrays import check_finite, check_tensor
 from sfbc_core.behavior import GaussianBehavior, GaussianConfig
+from sfbc_core.configuration import config_dataclass
 from sfbc_core.critic import CriticConfig, QCritic
 from sfbc_core.methods.base import Method
 from sfbc_core.planning import discounted_returns
@@ -24,7 +25,7 @@ from sfbc_core.trajectories import Trajectories
 Evaluation = Literal["critic", "returns"]
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class AWRConfig:
     """Everything that decides a run, apart from the data and the machine."""
 
@@ -40,10 +41,8 @@ class AWRConfig:
 
     def __post_init__(self) -> None:
         check_inverse_temperature(self.alpha)
-        if self.evaluation not in get_args(Evaluation):
-            raise ValueError(f"evaluation must be one of {get_args(Evaluation)}, got {self.evaluation!r}")
-        if self.max_weight is not None and not 0 < self.max_weight < math.inf:
-            raise ValueError(f"max_weight must be positive and finite, or None, got {self.max_weight}")
+        if self.max_weight is not None and self.max_weight <= 0:
+            raise ValueError(f"max_weight must be positive, or None, got {self.max_weight}")
 
     @classmethod
     def small(cls, gradient_steps: int = 2000, **options: Any) -> AWRConfig:

@@ -33,7 +33,7 @@ METHODS: dict[type, type[Method]] = {}  # every method, by the type of its confi
 class Method(ABC):
     """A method and, once it is fitted, its agent: ``Method(config).fit(data)``, then ``act(observations)``.
 
-    A new method is one file: a frozen config with a field `seed`, and ``class Mine(Method, config=MineConfig)`` with
+    A new method is one file: a config with a field `seed`, and ``class Mine(Method, config=MineConfig)`` with
     :meth:`learn`, :meth:`decide` and :meth:`models`. If it minimises losses over batches by gradient steps, it is a
     :class:`~sfbc_core.methods.gradient.GradientMethod` and shorter still.
 
@@ -156,6 +156,7 @@ class Method(ABC):
             changes: fields of the config that differ, of those in `acting_fields`.
 
         Raises:
+            TypeError: a value of another type.
             ValueError: another field, or an impossible value.
         """
         if wrong := set(changes) - self.acting_fields:

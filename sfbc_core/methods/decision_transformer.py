@@ -6,7 +6,6 @@ action on what comes before it. R̂_t, the return-to-go, is what was earned from
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from sfbc_core.configuration import config_dataclass
 from sfbc_core.methods.gradient import GradientMethod
 from sfbc_core.networks import Standardizer, dropout, mlp
 from sfbc_core.randomness import RandomSource
@@ -25,7 +25,7 @@ from sfbc_core.training import TrainingConfig
 from sfbc_core.trajectories import Trajectories
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class DecisionTransformerConfig:
     """Everything that decides a run, apart from the data and the machine; the paper's values are those of its Gym tasks."""
 
@@ -59,8 +59,6 @@ class DecisionTransformerConfig:
             raise ValueError(f"embedding must be a multiple of heads, got {self.embedding} and {self.heads}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
-        if self.target_return is not None and not math.isfinite(self.target_return):
-            raise ValueError(f"target_return must be finite, or None, got {self.target_return}")
 
     @classmethod
     def small(cls, gradient_steps: int = 5000, **options: Any) -> DecisionTransformerConfig:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from dataclasses import field, replace
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sfbc_core.configuration import config_dataclass
 from sfbc_core.methods.gradient import GradientMethod, batch_of
 from sfbc_core.networks import Ensemble, mlp, update_average
 from sfbc_core.randomness import RandomSource, standard_normal
@@ -22,7 +23,7 @@ from sfbc_core.transitions import Transitions
 RewardScale = Literal["as_recorded", "return_range", "minus_one"]
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class IQLConfig:
     """Everything that decides a run, apart from the data and the machine; the defaults are the paper's for locomotion.
 
@@ -54,8 +55,6 @@ class IQLConfig:
         ):
             if not good:
                 raise ValueError(f"{name} must {expected}, got {getattr(self, name)}")
-        if self.rewards not in get_args(RewardScale):
-            raise ValueError(f"rewards must be one of {get_args(RewardScale)}, got {self.rewards!r}")
 
     @classmethod
     def small(cls, gradient_steps: int = 5000, **options: Any) -> IQLConfig:

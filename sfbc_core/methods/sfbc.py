@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from dataclasses import field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from sfbc_core.behavior import (
     VAEBehavior,
     VAEConfig,
 )
+from sfbc_core.configuration import config_dataclass, converted
 from sfbc_core.critic import CriticConfig, QCritic
 from sfbc_core.methods.base import Method
 from sfbc_core.planning import (
@@ -44,7 +45,7 @@ BEHAVIORS: dict[type, type[BehaviorModel]] = {
 }
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class SfBCConfig:
     """Everything that decides a run, apart from the data and the machine."""
 
@@ -71,14 +72,8 @@ class SfBCConfig:
         for name in ("discount", "unknown_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
-        for name, kind in (("timeout", TimeoutRule), ("max_on", MaximumOn), ("selection", Mode)):
-            if getattr(self, name) not in get_args(kind):
-                raise ValueError(f"{name} must be one of {get_args(kind)}, got {getattr(self, name)!r}")
         if self.selection == "mean_of_best" and self.averaged > self.num_candidates:
             raise ValueError(f"averaged must be at most the {self.num_candidates} candidates, got {self.averaged}")
-        if type(self.behavior) not in BEHAVIORS:
-            expected = [kind.__name__ for kind in BEHAVIORS]
-            raise ValueError(f"behavior must be one of {expected}, got {type(self.behavior).__name__}")
 
 
 class SfBC(Method, config=SfBCConfig):
@@ -162,9 +157,11 @@ class SfBC(Method, config=SfBCConfig):
             changes: other `selection`, `alpha`, `num_candidates`, `averaged`.
 
         Raises:
+            TypeError: a value of another type.
             ValueError: no such iteration, another field, or an impossible value.
         """
         agent = super().acting(**changes)
+        iteration = converted(int | None, iteration, "iteration")
         if iteration is not None:
             if not 1 <= iteration <= len(self.critics):
                 raise ValueError(f"iteration must lie between 1 and {len(self.critics)}, got {iteration}")

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from sfbc_core import SfBC, TrainingConfig, evaluate, load_task
+from sfbc_core.configuration import config_dataclass
 from sfbc_core.experiments import Trial, run_trial, run_trials
 from sfbc_core.experiments import trial as trial_module
 from sfbc_core.files import load_json, save_json
@@ -150,7 +151,7 @@ def test_a_stored_result_of_another_default_is_not_taken(trial, tmp_path):
     assert run_trial(trial, tmp_path)["variants"]["K = 1"]["returns"] != [-1.0] * 3
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class RightConfig:
     training: TrainingConfig = TINY
     seed: int = 0

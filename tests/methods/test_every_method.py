@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from sfbc_core import CriticConfig, DiffusionConfig, GaussianConfig, ScoreNetworkConfig, TrainingConfig
-from sfbc_core.configuration import config_from_json, config_to_json
+from sfbc_core.configuration import config_dataclass, config_from_json, config_to_json
 from sfbc_core.evaluation import start_policy
 from sfbc_core.files import join_parts, load_tensors, save_json, save_tensors
 from sfbc_core.methods import METHODS, GradientMethod, Method
@@ -284,7 +284,7 @@ def test_unknown_methods_are_listed():
 # ---- one file is a fact ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class CloningConfig:
     training: TrainingConfig = TRAINING
     seed: int = 0

@@ -19,6 +19,7 @@ from filelock import FileLock
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from sfbc_core.configuration import config_dataclass
 from sfbc_core.files import load_json, save_json
 from sfbc_core.progress import progress_bar
 
@@ -30,7 +31,7 @@ class DownloadError(OSError):
     """The file could not be downloaded; the message says why, from which URL, and where to put a file fetched by hand."""
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class DownloadConfig:
     """How patient a download is."""
 

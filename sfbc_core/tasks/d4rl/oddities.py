@@ -13,16 +13,16 @@ The following is left as it was recorded, because it is so in all published resu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Bool, Float
+
+from sfbc_core.configuration import config_dataclass
 
 # Two states x and y are the same if they differ by less than this times 1 + |y|: some were rounded from float64 to float32.
 SAME_STATE = 1e-3
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class Rules:
     """Which oddities the files of a task have; by default none, and flags and rewards are taken as they were recorded."""
 

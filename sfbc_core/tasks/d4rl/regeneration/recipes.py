@@ -7,9 +7,10 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.metadata import PackageNotFoundError, version
 
+from sfbc_core.configuration import config_dataclass
 from sfbc_core.tasks.d4rl.oddities import Rules, rules_for
 from sfbc_core.tasks.d4rl.regeneration.antmaze import AntMazeRecorder
 from sfbc_core.tasks.d4rl.regeneration.locomotion import LocomotionRecorder
@@ -41,7 +42,7 @@ _POLICIES = {"antmaze": ("an ant that follows a direction",)}
 _ARTICLES = {"medium": "a", "expert": "an"}
 
 
-@dataclass(frozen=True)
+@config_dataclass
 class Recipe:
     """Everything that the contents of a regenerated file depend on; made by :func:`make_recipe`."""
 
