@@ -22,6 +22,10 @@ class SupportsArray(Protocol):
     def __array__(self, *options: Any, **more: Any) -> np.ndarray: ...
 
 
+# Of the largest value of a coordinate: a range below the first is rounding; one of fewer float32 numbers than the second
+# is no longer told apart.
+ROUNDING_OF_DOUBLES, FLOAT32_STEPS = 1e-14, 16
+
 ArrayLike = Tensor | np.ndarray | Sequence | SupportsArray | int | float
 
 
@@ -43,7 +47,26 @@ def as_tensor(name: str, value: ArrayLike, rank: int, dtype: torch.dtype, device
     tensor = tensor.to(device)
     if dtype is torch.bool and tensor.dtype is not torch.bool and not ((tensor == 0) | (tensor == 1)).all():
         raise ValueError(f"{name} must hold flags (0 or 1, False or True), got other values")
+    if tensor.dtype is torch.float64 and dtype is torch.float32:
+        _warn_of_collapse(name, tensor)
     return tensor.to(dtype).contiguous()
+
+
+def _warn_of_collapse(name: str, tensor: Float[Tensor, "N ..."]) -> None:
+    """Say so where float32 cannot hold what float64 tells apart, such as positions of 1e8 ± 1."""
+    rows = tensor.reshape(len(tensor), -1)
+    if not rows.numel():
+        return
+    low, high = torch.aminmax(rows, dim=0)
+    largest = torch.maximum(low.abs(), high.abs())
+    moves = high - low > ROUNDING_OF_DOUBLES * largest
+    lost = moves & (high - low < FLOAT32_STEPS * torch.finfo(torch.float32).eps * largest)
+    if lost.any():
+        first = int(lost.nonzero()[0])
+        warn_the_caller(
+            f"{name} are kept in float32, which cannot tell the values of coordinate {first} apart: they lie between "
+            f"{low[first]:.17g} and {high[first]:.17g}; subtract a constant from it, in the environment too"
+        )
 
 
 def as_floats(

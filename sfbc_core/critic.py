@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.utils.data import TensorDataset
 
-from sfbc_core.arrays import ArrayLike, as_floats, as_given
+from sfbc_core.arrays import ArrayLike, as_floats, as_given, warn_the_caller
 from sfbc_core.configuration import config_dataclass
 from sfbc_core.files import join_parts, split_parts
-from sfbc_core.networks import Ensemble, Standardizer, mlp, seeded_layers
+from sfbc_core.networks import ROUNDING, Ensemble, Standardizer, mlp, seeded_layers
 from sfbc_core.randomness import make_generator
 from sfbc_core.training import TrainingConfig, train
 from sfbc_core.trajectories import Trajectories
@@ -31,7 +31,7 @@ class CriticConfig:
 
     hidden: tuple[int, ...] = (256, 256)  # the paper's; antmaze-large adds a layer of 512: (512, 256, 256)
     members: int = 1  # networks whose mean is Q; the paper has one
-    minimum_deviation: float = 0.1  # floor of the targets' deviation, so that constant targets are not blown up
+    minimum_deviation: float = 0.1  # floor of the targets' deviation, in units of reward; 0 makes Q free of that unit
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(epochs=100, batch_size=256, learning_rate=1e-3)
     )  # epochs and rate are the paper's
@@ -42,10 +42,22 @@ class CriticConfig:
             raise ValueError(f"hidden must name at least one positive size, got {self.hidden}")
         if self.members < 1:
             raise ValueError(f"members must be at least 1, got {self.members}")
+        if self.minimum_deviation < 0:
+            raise ValueError(f"minimum_deviation must be at least 0, got {self.minimum_deviation}")
 
     def scale_of(self, targets: Float[Tensor, " N"]) -> float:
-        """The deviation of targets or returns, in which α is meant, with the floor."""
-        return max(float(targets.std(correction=0)), self.minimum_deviation)
+        """The deviation of targets or returns, in which α is meant, with the floor; warns where the floor is what counts.
+
+        Targets that are all the same are no reason to warn. They are kept from being blown up even without a floor.
+        """
+        deviation, rounding = float(targets.std(correction=0)), ROUNDING * float(targets.abs().max())
+        if rounding < deviation < self.minimum_deviation:
+            warn_the_caller(
+                f"the deviation of the returns or targets, {deviation:.3g}, is below minimum_deviation = "
+                f"{self.minimum_deviation:g}: Q is learned as if they were that wide, and α counts for less. Where "
+                "rewards have small units, set minimum_deviation=0 in the CriticConfig"
+            )
+        return max(deviation, self.minimum_deviation, rounding) or 1.0
 
     @classmethod
     def small(cls, gradient_steps: int = 2000) -> CriticConfig:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from sfbc_core.trajectories import Trajectories
 
-# A coordinate that never moves in the data has deviation 0; dividing by it would turn rounding noise into signal.
-MINIMUM_DEVIATION = 1e-3
+# Of the largest value: a deviation below it is rounding, which float32 makes 6e-8 of a number. Relative, since units are free.
+ROUNDING = 1e-6
 
 _LAYERS_LOCK = threading.RLock()
 
@@ -79,10 +79,16 @@ class Standardizer(nn.Module):
 
     @torch.no_grad()
     def fit(self, data: Float[Tensor, "N dim"]) -> None:
-        """Take mean and deviation from the rows of `data`, in float64 so that a million rows lose nothing."""
+        """Take mean and deviation from the rows of `data`, in float64 so that a million rows lose nothing.
+
+        A coordinate that never moves in the data has no deviation, and dividing by its rounding would turn that into
+        signal: its unit is its size, or 1 where it is 0.
+        """
         data = data.double() if data.device.type != "mps" else data
+        deviation, largest = data.std(0, correction=0), data.abs().amax(0)
+        unit = torch.where(largest > 0, largest, 1.0)
         self.mean.copy_(data.mean(0))
-        self.deviation.copy_(data.std(0, correction=0).clamp_min(MINIMUM_DEVIATION))
+        self.deviation.copy_(torch.where(deviation > ROUNDING * largest, deviation, unit))
 
     def fit_bounds(self, low: Float[Tensor, " dim"], high: Float[Tensor, " dim"]) -> None:
         """Take the bounds to -1 and 1; the identity, to the bit, where they are there already."""

@@ -49,6 +49,38 @@ def test_constant_targets_do_not_divide_by_zero(walk):
     )
 
 
+@pytest.mark.parametrize(("constant", "unit"), [(0.0, 1.0), (3.0, 3e-6), (-5e8, 5e2)])
+def test_without_a_floor_constant_targets_do_not_divide_by_zero_either(walk, constant, unit):
+    config = CriticConfig(hidden=(8,), minimum_deviation=0.0, training=TrainingConfig(gradient_steps=1, batch_size=4))
+    critic = QCritic(config).fit(walk, torch.full((240,), constant, dtype=torch.float64))
+    assert critic.scale == pytest.approx(unit)
+    assert torch.isfinite(critic.q(walk.observations, walk.actions[:, None])).all()
+
+
+@pytest.mark.parametrize("power", [-40, -3, 30])
+def test_the_unit_of_rewards_makes_no_difference_without_a_floor(walk, power):
+    """Rewards times a power of two: targets are normalised to the same numbers, and Q is multiplied, to the bit."""
+    config = CriticConfig(
+        hidden=(8, 8), minimum_deviation=0.0, training=TrainingConfig(gradient_steps=30, batch_size=32)
+    )
+    one, other = (QCritic(config).fit(walk, unit * walk.rewards) for unit in (1.0, 2.0**power))
+    asked = walk.observations, walk.actions[:, None]
+    assert torch.equal(other.q(*asked), 2.0**power * one.q(*asked))
+    assert other.scale == 2.0**power * one.scale
+
+
+def test_a_floor_that_counts_says_so(walk):
+    config = CriticConfig(hidden=(8,), training=TrainingConfig(gradient_steps=1, batch_size=4))
+    with pytest.warns(
+        UserWarning, match=r"deviation of the returns or targets, 0\.00.*minimum_deviation = 0\.1"
+    ) as told:
+        critic = QCritic(config).fit(walk, 0.01 * walk.rewards)
+    assert critic.scale == 0.1
+    assert told[0].filename == __file__
+    with pytest.raises(ValueError, match="minimum_deviation must be at least 0, got -1"):
+        CriticConfig(minimum_deviation=-1.0)
+
+
 def test_the_unit_of_actions_makes_no_difference(walk):
     """Actions in [-1, 1] and the same in [0, 128]: powers of two, so that not one bit may differ."""
     tiny = CriticConfig(hidden=(8, 8), members=2, training=TrainingConfig(gradient_steps=30, batch_size=32))

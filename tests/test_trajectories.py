@@ -150,6 +150,19 @@ def test_backwards_rows_are_read_backwards():
     assert Trajectories(**columns(rewards=np.arange(4.0)[::-1])).rewards.tolist() == [3, 2, 1, 0]
 
 
+def test_what_float32_cannot_tell_apart_is_said(recwarn):
+    states = np.array([[1e8 - 1, 0.1], [1e8, 0.1], [1e8 + 1, 0.1], [1e8, 0.1]])
+    Trajectories(**columns(observations=states))
+    (warning,) = recwarn
+    assert "cannot tell the values of coordinate 0 apart: they lie between 99999999 and 100000001" in str(
+        warning.message
+    )
+    assert warning.filename == __file__
+    recwarn.clear()
+    Trajectories(**columns(observations=states - [1e8, 0]))  # and one that only rests, at a number that is rounded
+    assert not recwarn
+
+
 def test_an_array_that_must_not_be_written_to_is_copied(recwarn):
     frozen = np.ones(4, dtype=np.float32)
     frozen.flags.writeable = False

@@ -59,6 +59,28 @@ def generators(rows):
     return [torch.Generator().manual_seed(row) for row in range(rows)]
 
 
+@EVERY
+@pytest.mark.parametrize("power", [-30, 20])
+def test_the_unit_of_observations_makes_no_difference(config, walk, power):
+    """Observations times a power of two, which is exact: the same actions to the bit, for a coordinate that rests, too."""
+    observations = walk.observations.clone()
+    observations[:, 1] = 5.0
+    one, other = (fitted(config, walk.replace(observations=unit * observations)) for unit in (1.0, 2.0**power))
+    actions = [agent.act(unit * observations[:9], generators(9)) for agent, unit in ((one, 1.0), (other, 2.0**power))]
+    assert torch.equal(*actions)
+
+
+@pytest.mark.parametrize("power", [-20, 10])
+@pytest.mark.parametrize("kind", [SfBCConfig, AWRConfig, DecisionTransformerConfig])
+def test_the_unit_of_rewards_makes_no_difference(kind, walk, power):
+    """Rewards times a power of two. IQL is left out: its temperature is per unit of reward by definition."""
+    config = SMALL[kind]
+    if kind is not DecisionTransformerConfig:
+        config = replace(config, critic=replace(config.critic, minimum_deviation=0.0))
+    agents = [fitted(config, walk.replace(rewards=unit * walk.rewards)) for unit in (1.0, 2.0**power)]
+    assert torch.equal(*(agent.act(walk.observations[:9], generators(9)) for agent in agents))
+
+
 def test_every_registered_method_is_tested_here():
     ours = {kind for kind, method in METHODS.items() if method.__module__.startswith("sfbc_core.")}
     assert ours == set(SMALL)
