@@ -54,9 +54,9 @@ def as_tensor(name: str, value: ArrayLike, rank: int, dtype: torch.dtype, device
 
 def _warn_of_collapse(name: str, tensor: Float[Tensor, "N ..."]) -> None:
     """Say so where float32 cannot hold what float64 tells apart, such as positions of 1e8 ± 1."""
-    rows = tensor.reshape(len(tensor), -1)
-    if not rows.numel():
+    if not tensor.numel():
         return
+    rows = tensor.reshape(len(tensor), -1)
     low, high = torch.aminmax(rows, dim=0)
     largest = torch.maximum(low.abs(), high.abs())
     moves = high - low > ROUNDING_OF_DOUBLES * largest

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sfbc_core.trajectories import Trajectories
 
-# Of the largest value: a deviation below it is rounding, which float32 makes 6e-8 of a number. Relative, since units are free.
+# A deviation below this share of the largest value is rounding, which in float32 is 6e-8 of a number.
 ROUNDING = 1e-6
 
 _LAYERS_LOCK = threading.RLock()
