@@ -221,7 +221,7 @@ def test_loading_reports_what_is_wrong(walk, tmp_path):
     for config, message in (
         (good | {"temperature": 3}, r"AWRConfig has no field\(s\) \['temperature'\]"),
         (good | {"type": "Elsewhere"}, "unknown config type 'Elsewhere'"),
-        (good | {"policy": good["policy"] | {"hidden": 16}}, "does not hold the models of its config"),
+        (good | {"policy": good["policy"] | {"hidden": 16}}, "does not hold the GaussianBehavior of this config"),
     ):
         save_tensors(path, tensors, {"config": json.dumps(config)})
         with pytest.raises(ValueError, match=message):

@@ -190,8 +190,9 @@ def test_bad_recipes_are_refused(policy_file, untyped, tmp_path):
             {"policies": [hopper]},
             r"hopper.npz: latent_pi.0 .*expected a weight of shape \(16, 29\)",
         ),
-        (UMAZE, {"steps": 1}, "at least 2 steps, got 1"),
-        (UMAZE, {"seed": -1}, "seed of at least 0, got -1"),
+        (UMAZE, {"steps": 1}, "steps must be at least 2, got 1"),
+        (UMAZE, {"seed": -1}, "seed must be at least 0, got -1"),
+        (UMAZE, {"steps": "50"}, r"steps must be a whole number, got '50' \(str\)"),
     ):
         with pytest.raises(ValueError, match=message):
             make_recipe(task, **options)
