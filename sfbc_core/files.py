@@ -152,7 +152,8 @@ def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
     digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        # Its bytes, without a copy; a contiguous tensor of one element may have any stride.
+        digest.update(tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8).numpy())
     return digest.hexdigest()
 
 

@@ -221,6 +221,8 @@ class _Log:
         check_layout(self._sums, {name: self._sums[name].new_empty(()) for name in counts})
         check_layout(counts, dict.fromkeys(counts, torch.tensor(0)))
         check_layout(parts, {})
+        if wrong := [str(total.dtype) for total in self._sums.values() if not total.is_floating_point()]:
+            raise ValueError(f"expected the sums of losses as floating-point numbers, got {wrong[0]}")
         self._counts = {name: int(count) for name, count in counts.items()}
 
 

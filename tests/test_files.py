@@ -97,7 +97,10 @@ def test_there_is_one_way_to_expand_a_path():
 
 def test_tensors_round_trip_and_damage_is_reported(tmp_path):
     path = tmp_path / "deep" / "weights.safetensors"
-    save_tensors(path, {"a": torch.arange(6.0).reshape(2, 3).T, "flag": torch.tensor(True)}, {"of": "mine"})
+    tensors = {"a": torch.arange(6.0).reshape(2, 3).T, "flag": torch.tensor(True), "none": torch.zeros(0, 2)}
+    one = {"expanded": torch.ones(()).expand(1).clone(), "half": torch.ones(2, dtype=torch.bfloat16)}
+    save_tensors(path, tensors | one, {"of": "mine"})
+    assert all(torch.equal(load_tensors(path)[name], tensor) for name, tensor in (tensors | one).items())
     assert load_tensors(path)["a"].tolist() == [[0, 3], [1, 4], [2, 5]] and load_metadata(path)["of"] == "mine"
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(ValueError, match=r"weights.safetensors is not a readable safetensors file"):

@@ -1,7 +1,7 @@
 """On a full disk: an error in words, nothing lost, nothing left behind, and after space is made the same bits.
 
-A limit of the size of files (RLIMIT_FSIZE) in a process of its own stands for the full disk: writes fail in the same way, only
-the number of the error is another.
+A limit of the size of files (RLIMIT_FSIZE) in a process of its own stands for the full disk: writes fail in the same way,
+only the number of the error is another.
 """
 
 from __future__ import annotations
