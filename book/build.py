@@ -11,7 +11,6 @@ warning is an error. `_build/html` always holds the last build that succeeded.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -26,6 +25,7 @@ from check_html import toc_pages
 from execute import Chapter, Result, execute, fingerprint, staged_result
 
 from sfbc_core.experiments.profiles import PROFILES
+from sfbc_core.files import load_json, save_json, save_text
 
 ROOT = Path(__file__).resolve().parents[1]
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -97,14 +97,28 @@ def execute_all(chapters: list[Chapter], jobs: int, cell_timeout: int, earlier: 
 
 def read_timings(path: Path, profile: str) -> dict[str, float]:
     """The seconds that each chapter took in earlier builds with this profile."""
-    return json.loads(path.read_text(encoding="utf-8")).get(profile, {}) if path.exists() else {}
+    return _timings(path).get(profile, {})
 
 
 def write_timings(path: Path, profile: str, results: list[Result]) -> None:
     """Add the seconds of the chapters that succeeded to the file of timings."""
-    timings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    timings = _timings(path)
     timings.setdefault(profile, {}).update({result.name: result.seconds for result in results if not result.error})
-    replace_text(path, json.dumps(timings, indent=2, sort_keys=True) + "\n")
+    save_json(path, timings)
+
+
+def _timings(path: Path) -> dict[str, dict[str, float]]:
+    """The seconds of chapters by profile; none if the file is damaged, because they only decide what runs first."""
+    try:
+        timings = load_json(path)
+        if all(isinstance(s, float | int) for seconds in timings.values() for s in seconds.values()):
+            return timings
+        print(f"{path} is damaged and is made anew: it must hold seconds", file=sys.stderr)
+    except FileNotFoundError:
+        pass
+    except (ValueError, AttributeError) as error:
+        print(f"{path} is damaged and is made anew: {error}", file=sys.stderr)
+    return {}
 
 
 def report(results: list[Result]) -> None:
@@ -118,14 +132,6 @@ def report(results: list[Result]) -> None:
             print(f"\n{result.name} failed {result.error}", file=sys.stderr)
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name and rename it, so that nobody can read half of it."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.parent.mkdir(parents=True, exist_ok=True)
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-
-
 # ---- pages ----------------------------------------------------------------------------------------------------------
 
 
@@ -133,7 +139,7 @@ def stage_pages(root: Path, stage: Path) -> None:
     """Put the text pages and the configuration, with execution turned off, beside the executed chapters."""
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     config["execute"]["execute_notebooks"] = "off"
-    replace_text(stage / "_config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    save_text(stage / "_config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     shutil.copy(root / "_toc.yml", stage / "_toc.yml")
     shutil.rmtree(stage / "book", ignore_errors=True)
     shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns("__pycache__"))
@@ -195,7 +201,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         build_book(ROOT, options.profile, options.jobs, options.only, not options.no_html, options.cell_timeout)
-    except BookError as error:
+    except (BookError, OSError) as error:
         print(f"\nbook/build.py: {error}", file=sys.stderr)
         return 1
     return 0

@@ -17,6 +17,8 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
+from sfbc_core.files import user_path
+
 ROOT = Path(__file__).resolve().parents[1]
 # Attributes through which a browser loads something by itself. Links that a reader clicks may lead anywhere.
 ASSET_ATTRIBUTES = {
@@ -187,7 +189,7 @@ def check_book(html: Path, toc: Path) -> tuple[list[Problem], int]:
 
 def main(arguments: list[str]) -> int:
     """The command line; returns the exit status."""
-    html = Path(arguments[0]) if arguments else ROOT / "_build" / "html"
+    html = user_path(arguments[0]) if arguments else ROOT / "_build" / "html"
     if not html.is_dir():
         print(f"book/check_html.py: there is no built book in {html}; run 'make book' first", file=sys.stderr)
         return 1

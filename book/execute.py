@@ -8,7 +8,6 @@ again.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import time
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from pathlib import Path
 import nbformat
 import papermill
 from dependencies import chapter_dependencies
+
+from sfbc_core.files import save_text
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,10 @@ def staged_result(chapter: Chapter) -> Result | None:
     """The result of an earlier build, if the chapter was executed then and nothing has changed since."""
     try:
         record = nbformat.read(chapter.staged, as_version=4).metadata["sfbc_build"]
-    except (OSError, KeyError, ValueError):  # missing, made by something else, or not a notebook: run it
+        unchanged = record["fingerprint"] == chapter.fingerprint
+        return Result(chapter.name, float(record["seconds"]), reused=True) if unchanged else None
+    except (OSError, KeyError, ValueError, TypeError, AttributeError):  # missing, damaged or no notebook: run it
         return None
-    unchanged = record["fingerprint"] == chapter.fingerprint
-    return Result(chapter.name, record["seconds"], reused=True) if unchanged else None
 
 
 def execute(chapter: Chapter, cell_timeout: int) -> Result:
@@ -83,8 +84,8 @@ def execute(chapter: Chapter, cell_timeout: int) -> Result:
     seconds = round(time.perf_counter() - start, 1)
     notebook = tidy(nbformat.read(partial, as_version=4))
     notebook.metadata["sfbc_build"] = {"fingerprint": chapter.fingerprint, "seconds": seconds}
-    nbformat.write(notebook, partial)
-    os.replace(partial, chapter.staged)
+    save_text(chapter.staged, nbformat.writes(notebook) + "\n")
+    partial.unlink()
     return Result(chapter.name, seconds)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import sys
 import warnings
 from collections.abc import Sequence
@@ -203,6 +204,27 @@ def as_words(bound: Float[Tensor, " act"]) -> str:
     """A bound for people: one number where all coordinates share it."""
     values = [f"{value:g}" for value in bound.tolist()]
     return values[0] if len(set(values)) == 1 else f"({', '.join(values)})"
+
+
+def whole_number(value: Any) -> int | None:
+    """`value` as an int where it is a whole number, such as 20, ``numpy.int64(20)`` or 20.0; otherwise None."""
+    if isinstance(value, numbers.Real) and not isinstance(value, bool) and float(value).is_integer():
+        return int(value)
+    return None
+
+
+def checked_count(name: str, value: Any, least: int = 1) -> int:
+    """`value` as an int.
+
+    Raises:
+        ValueError: it is no whole number, or less than `least`.
+    """
+    whole = whole_number(value)
+    if whole is None:
+        raise ValueError(f"{name} must be a whole number, got {value!r} ({type(value).__name__})")
+    if whole < least:
+        raise ValueError(f"{name} must be at least {least}, got {whole}")
+    return whole
 
 
 def warn_the_caller(message: str) -> None:

@@ -18,7 +18,7 @@ from sfbc_core.configuration import config_dataclass
 from sfbc_core.files import join_parts, split_parts
 from sfbc_core.networks import ROUNDING, Ensemble, Standardizer, mlp, seeded_layers
 from sfbc_core.randomness import make_generator
-from sfbc_core.training import TrainingConfig, train
+from sfbc_core.training import TrainingConfig, loss_history, train
 from sfbc_core.trajectories import Trajectories
 
 # Rows (state, candidate) of one network call; see behavior/diffusion.py for why.
@@ -230,7 +230,7 @@ class QCritic:
         for name in ("network", "standardizer", "actions"):
             getattr(self, name).load_state_dict(parts[name])
         self.offset, self.scale = float(training["offset"]), float(training["scale"])
-        self.history = training["history"].tolist()
+        self.history = loss_history({"history": training["history"]})["history"]
         self.network.eval()
         return self
 

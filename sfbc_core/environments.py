@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 import numpy as np
 from jaxtyping import Bool, Float, Int
+
+from sfbc_core.arrays import whole_number
 
 NUMBERS = "fiub"  # the kinds of numpy's dtypes that an observation or a reward may have
 OLD_API = "for an environment with the old API of gym there is shimmy's GymV21CompatibilityV0"
@@ -20,13 +21,6 @@ class EnvironmentSource(Protocol):
 
     def make_env(self) -> gymnasium.Env:
         """A new environment with the gymnasium API; another one at every call."""
-
-
-def whole_number(value: Any) -> int | None:
-    """`value` as an int where it is a whole number, such as 20, ``numpy.int64(20)`` or 20.0; otherwise None."""
-    if isinstance(value, numbers.Real) and not isinstance(value, bool) and float(value).is_integer():
-        return int(value)
-    return None
 
 
 def step_limit(env: gymnasium.Env) -> int | None:

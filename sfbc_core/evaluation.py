@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from sfbc_core.environments import Environments, EnvironmentSource, whole_number
+from sfbc_core.arrays import checked_count
+from sfbc_core.environments import Environments, EnvironmentSource
 from sfbc_core.randomness import RandomSource, make_generator
 
 
@@ -137,9 +138,9 @@ def evaluate(
             limit and no `max_steps`; one environment for several episodes; something else than gymnasium's API asks for, or
             NaN or infinity, from an environment; actions of a wrong shape or that are not finite from the agent.
     """
-    episodes = _count("episodes", episodes)
-    side_by_side = episodes if side_by_side is None else _count("side_by_side", side_by_side)
-    max_steps = None if max_steps is None else _count("max_steps", max_steps)
+    episodes = checked_count("episodes", episodes)
+    side_by_side = episodes if side_by_side is None else checked_count("side_by_side", side_by_side)
+    max_steps = None if max_steps is None else checked_count("max_steps", max_steps)
     parts = [
         _run(agent, task, range(first, min(first + side_by_side, episodes)), seed, max_steps, on_step)
         for first in range(0, episodes, side_by_side)
@@ -173,15 +174,6 @@ def _run(agent, task, numbers: range, seed: int, max_steps: int | None, on_step)
             if on_step is not None:
                 on_step(before - len(running))
         return returns, lengths, current, terminated
-
-
-def _count(name: str, number: int) -> int:
-    whole = whole_number(number)
-    if whole is None:
-        raise ValueError(f"{name} must be a whole number, got {number!r} ({type(number).__name__})")
-    if whole < 1:
-        raise ValueError(f"{name} must be at least 1, got {whole}")
-    return whole
 
 
 def _checked(actions: Any, rows: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -13,7 +13,17 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from sfbc_core.configuration import config_from_json, config_to_json, differences
-from sfbc_core.files import load_json, load_tensors, save_json, save_tensors
+from sfbc_core.files import (
+    check_layout,
+    load_json,
+    load_tensors,
+    make_folder,
+    save_json,
+    save_tensors,
+    short,
+    understanding,
+    user_path,
+)
 from sfbc_core.trajectories import Trajectories
 
 
@@ -30,6 +40,17 @@ class Model(Protocol):
         """Take over what :meth:`tensors` gave, of a model with the same config."""
 
 
+def load_model(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Let a model take over the tensors of a file, and see that it then holds just these.
+
+    Raises:
+        ValueError: they are those of another model, or some are missing, too many, or of another shape or type.
+    """
+    with understanding(path, f"does not hold the {type(model).__name__} of this config"):
+        model.load_tensors(tensors)
+        check_layout(tensors, model.tensors())
+
+
 class Run:
     """Finished units of work in a folder, which is locked as long as the context lasts; without a folder, nothing is kept.
 
@@ -39,18 +60,19 @@ class Run:
         data: what it learns from. Config and the data's fingerprint are written down when a folder is first used.
 
     Raises:
-        ValueError: on entry, the folder holds a run of another config or of other data.
+        ValueError: on entry, the folder holds a run of another config or of other data; later, a damaged file in it.
+        OSError: the folder or a file cannot be made, or the disk is full; what was finished before stays.
         RuntimeError: on entry, another process is at work in the folder.
     """
 
     def __init__(self, folder: str | os.PathLike | None = None, config: Any = None, data: Trajectories | None = None):
-        self.folder = None if folder is None else Path(folder).expanduser()
+        self.folder = None if folder is None else user_path(folder)
         self._config, self._data, self._context = config, data, ExitStack()
 
     def __enter__(self) -> Run:
         if self.folder is None:
             return self
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         try:
             self._context.enter_context(FileLock(self.folder / ".lock", timeout=0))
         except Timeout:
@@ -74,17 +96,19 @@ class Run:
             save_json(manifest, {"config": config_to_json(config), "data": fingerprint})
             return
         found, advice = load_json(manifest), "choose another folder, or remove this one"
+        with understanding(manifest, f"does not say whose run this is; {advice}"):
+            before, data = found["config"], found["data"]
         try:
             # Fields added since have their defaults. Compared as JSON, where a list is as good as a tuple.
-            same = config_to_json(config_from_json(found.get("config"), type(config))) == config_to_json(config)
-        except ValueError:
+            same = config_to_json(config_from_json(before, type(config))) == config_to_json(config)
+        except (ValueError, TypeError):
             same = False
         if not same:
-            different = differences(found.get("config"), config_to_json(config))
-            raise ValueError(f"{self.folder} holds a run with another config ({different}); {advice}")
-        if found.get("data") != fingerprint:
+            different = short(differences(before, config_to_json(config)))
+            raise ValueError(f"{manifest} holds a run with another config ({different}); {advice}")
+        if data != fingerprint:
             raise ValueError(
-                f"{self.folder} holds a run on other data (fingerprint {found.get('data')}, not {fingerprint}); {advice}"
+                f"{manifest} holds a run on other data (fingerprint {short(data, 40)}, not {fingerprint}); {advice}"
             )
 
     def fit(self, name: str, model: Model, learn: Callable[[Path | None], Any]) -> None:
@@ -94,17 +118,20 @@ class Run:
             return
         finished, checkpoint = self.folder / f"{name}.safetensors", self.folder / f"{name}.partial.safetensors"
         if finished.exists():
-            model.load_tensors(load_tensors(finished, model.device))
+            load_model(model, load_tensors(finished, model.device), finished)
             return
         learn(checkpoint)
         save_tensors(finished, model.tensors())
         checkpoint.unlink(missing_ok=True)
 
-    def compute(self, name: str, function: Callable[[], Tensor]) -> Tensor:
-        """The tensor that was stored before, or else computed and stored now."""
+    def compute(self, name: str, shape: tuple[int, ...], function: Callable[[], Tensor]) -> Tensor:
+        """The float32 tensor of that shape which was stored before, or else computed and stored now."""
         if self.folder is None:
             return function()
         path = self.folder / f"{name}.safetensors"
         if not path.exists():
             save_tensors(path, {name: function()})
-        return load_tensors(path)[name]
+        tensors = load_tensors(path)
+        with understanding(path, f"does not hold the {name} of this run, remove it"):
+            check_layout(tensors, {name: torch.empty(shape, device="meta")})
+        return tensors[name]

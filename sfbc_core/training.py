@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sfbc_core.configuration import config_dataclass
-from sfbc_core.files import join_parts, load_tensors, save_tensors, split_parts
+from sfbc_core.files import check_layout, join_parts, load_tensors, save_tensors, split_parts, understanding
 from sfbc_core.progress import progress_bar
 
 # (batch, number of the step, generator) -> named scalar losses, whose sum is minimised
@@ -130,7 +130,8 @@ def train(
 
     Raises:
         FloatingPointError: a loss became NaN or infinite.
-        ValueError: the checkpoint is of another training.
+        ValueError: the checkpoint is damaged or of another training.
+        OSError: the checkpoint cannot be written; the one before it stays.
     """
     steps, first = config.steps_for(len(data)), 0
     rate = learning_rate or (lambda name, step, steps: config.rate(step, steps))
@@ -149,7 +150,7 @@ def train(
     )
     log = _Log(config.log_every)
     if checkpoint is not None and checkpoint.exists():
-        first = _restore(checkpoint, networks, optimizer, generator, log)
+        first = _restore(checkpoint, networks, optimizer, generator, log, steps)
     for network in networks.values():
         network.train()
     with progress_bar(steps, progress or "", initial=first, enabled=progress is not None) as bar:
@@ -215,29 +216,62 @@ class _Log:
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what :meth:`tensors` gave."""
         parts = split_parts(tensors)
-        self.history = {name: means.tolist() for name, means in parts.get("history", {}).items()}
-        self._sums = dict(parts.get("sum", {}))
-        self._counts = {name: int(count) for name, count in parts.get("count", {}).items()}
+        self.history = loss_history(parts.pop("history", {}))
+        self._sums, counts = parts.pop("sum", {}), parts.pop("count", {})
+        check_layout(self._sums, {name: self._sums[name].new_empty(()) for name in counts})
+        check_layout(counts, dict.fromkeys(counts, torch.tensor(0)))
+        check_layout(parts, {})
+        if wrong := [str(total.dtype) for total in self._sums.values() if not total.is_floating_point()]:
+            raise ValueError(f"expected the sums of losses as floating-point numbers, got {wrong[0]}")
+        self._counts = {name: int(count) for name, count in counts.items()}
+
+
+def loss_history(tensors: Mapping[str, Tensor]) -> dict[str, list[float]]:
+    """The means of each loss along a training, from the tensors in which files keep them.
+
+    Raises:
+        ValueError: a tensor that is no list of numbers in double precision.
+    """
+    check_layout(tensors, {name: torch.empty(means.numel(), dtype=torch.float64) for name, means in tensors.items()})
+    return {name: means.tolist() for name, means in tensors.items()}
 
 
 def _store(path, networks, optimizer, generator, step, log) -> None:
     """Everything that the rest of the training depends on."""
     parts = {f"network-{name}": network.state_dict() for name, network in networks.items()}
-    parts |= {f"adam-{index}": state for index, state in optimizer.state_dict()["state"].items()}
-    parts |= {"log": log.tensors(), "loop": {"generator": generator.get_state(), "step": torch.tensor(step)}}
+    moments = optimizer.state_dict()["state"]
+    parts |= {f"adam-{index}": state for index, state in moments.items()}
+    loop = {"generator": generator.get_state(), "step": torch.tensor(step), "moments": torch.tensor(len(moments))}
+    parts |= {"log": log.tensors(), "loop": loop}
     save_tensors(path, join_parts(parts))
 
 
-def _restore(path, networks, optimizer, generator, log) -> int:
-    """Put the stored state back in place; returns the number of steps already done."""
+def _restore(path, networks, optimizer, generator, log, steps) -> int:
+    """Put the stored state back in place; returns the number of steps already done, of `steps`."""
     parts = split_parts(load_tensors(path))
-    try:
+    with understanding(path, "is damaged or a checkpoint of another training, remove it"):
         for name, network in networks.items():
-            network.load_state_dict(parts[f"network-{name}"])
-        state = {int(name[5:]): tensors for name, tensors in parts.items() if name.startswith("adam-")}
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-        log.load_tensors(parts["log"] if "log" in parts else {})
-        generator.set_state(parts["loop"]["generator"])
-        return int(parts["loop"]["step"])
-    except (KeyError, RuntimeError) as error:
-        raise ValueError(f"{path} is a checkpoint of another training, remove it: {error}") from error
+            tensors = parts.pop(f"network-{name}")
+            check_layout(tensors, network.state_dict())
+            network.load_state_dict(tensors)
+        moments = {int(name[5:]): parts.pop(name) for name in list(parts) if name.startswith("adam-")}
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        for index, tensors in moments.items():
+            like = dict.fromkeys(("exp_avg", "exp_avg_sq"), parameters[index])
+            check_layout(tensors, {"step": torch.tensor(0.0), **like})
+        log.load_tensors(parts.pop("log", {}))
+        loop = parts.pop("loop")
+        check_layout(parts, {})
+        # A parameter that no loss has reached yet has no moments, so their number cannot be told from the networks.
+        counts = {name: torch.tensor(0) for name in ("step", "moments")}
+        loop.setdefault("moments", torch.tensor(len(moments)))  # a checkpoint of before this was kept
+        check_layout(loop, {**counts, "generator": generator.get_state()})
+        done = int(loop["step"])
+        if not 0 < done < steps or len(moments) != int(loop["moments"]):
+            raise ValueError(
+                f"expected fewer than {steps} steps and moments of {int(loop['moments'])} parameters, "
+                f"got {done} steps and moments of {len(moments)}"
+            )
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+        generator.set_state(loop["generator"])
+    return done

@@ -12,7 +12,8 @@ from gymnasium import spaces
 from gymnasium.wrappers import FlattenObservation, OrderEnforcing, TimeLimit
 
 from sfbc_core import evaluate, load_task
-from sfbc_core.environments import step_limit, whole_number
+from sfbc_core.arrays import whole_number
+from sfbc_core.environments import step_limit
 
 pytestmark = pytest.mark.usefixtures("untyped")  # what a user sees is our own errors
 

@@ -175,7 +175,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     with pytest.raises(Interruption):
         regression(20, checkpoint=path)
     nets, data = two_networks(), TensorDataset(torch.ones(10, 3))
-    with pytest.raises(ValueError, match="is a checkpoint of another training, remove it"):
+    with pytest.raises(ValueError, match="is damaged or a checkpoint of another training, remove it"):
         train(nets, lambda b, *_: {"l": nets["first"](b[0]).sum()}, data, CONFIG, torch.Generator(), checkpoint=path)
 
 

@@ -17,7 +17,7 @@ from sfbc_core.arrays import ArrayLike, as_floats, as_given, as_tensor
 from sfbc_core.files import join_parts, split_parts
 from sfbc_core.networks import ActionScaler, Standardizer, seeded_layers
 from sfbc_core.randomness import RandomSource, make_generator, standard_normal
-from sfbc_core.training import TrainingConfig, train
+from sfbc_core.training import TrainingConfig, loss_history, train
 from sfbc_core.trajectories import Trajectories
 
 SAMPLED_TOGETHER = {"cpu": 65_536, "cuda": 1_048_576}  # actions that are drawn and scaled at a time
@@ -170,7 +170,7 @@ class BehaviorModel(ABC):
         self._build(len(parts["standardizer"]["mean"]), len(parts["scaler"]["low"]))
         for name in ("network", "standardizer", "scaler"):
             getattr(self, name).load_state_dict(parts[name])
-        self.history = parts["training"]["history"].tolist()
+        self.history = loss_history(parts["training"])["history"]
         self.network.eval()
         return self
 

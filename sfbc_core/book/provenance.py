@@ -4,19 +4,44 @@ from __future__ import annotations
 
 import time
 from html import escape
+from typing import Any
 
 from sfbc_core.experiments.profiles import checked_profile
 from sfbc_core.experiments.provenance import provenance_facts
+
+# What a chapter can have as parameters beside `profile`, with the type of each and how to call it.
+PARAMETERS = {
+    "seed": (int, "a whole number"),
+    "results": (str, "the path of a folder"),
+    "task_name": (str, "the name of a task"),
+    "train": (bool, "True or False"),
+}
 
 
 class Provenance:
     """What a chapter's numbers came from; the last cell of a chapter shows it.
 
-    Make it in the first cell, so that the time it reports is the chapter's.
+    Make it in the first cell, so that the time it reports is the chapter's, and that wrong parameters are refused at once.
+
+    Args:
+        profile: "smoke", "quick" or "full".
+        seed: at least 0.
+        others: the chapter's other parameters by name, of those in `PARAMETERS`.
+
+    Raises:
+        ValueError: an unknown profile, or a parameter of another type, as papermill gives one with the wrong option.
     """
 
-    def __init__(self, profile: str, seed: int) -> None:
-        self.profile = checked_profile(profile)  # refused at once, not in the last cell
+    def __init__(self, profile: str, seed: int, **others: Any) -> None:
+        self.profile = checked_profile(profile)
+        for name, value in {"seed": seed, **others}.items():
+            kind, words = PARAMETERS[name]
+            if type(value) is not kind:
+                given = f"the string {value!r}" if isinstance(value, str) else f"{value!r}"
+                hint = "-p gives numbers and flags, -r strings"
+                raise ValueError(f"{name} must be {words}, got {given}: papermill's {hint}")
+        if seed < 0:
+            raise ValueError(f"seed must be at least 0, got {seed}")
         self.seed = seed
         self.started = time.perf_counter()
 

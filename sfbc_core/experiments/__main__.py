@@ -14,6 +14,7 @@ from sfbc_core.experiments.running import described, run_suite, stored_results
 from sfbc_core.experiments.suites import SUITES
 from sfbc_core.experiments.tables import score_table
 from sfbc_core.experiments.trial import Trial
+from sfbc_core.files import user_path
 
 RESULTS = Path("book/results")
 DESCRIPTION = """\
@@ -39,10 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--tasks", nargs="+", metavar="TASK", help="only these tasks of the suite")
         command.add_argument("--seeds", nargs="+", type=int, metavar="SEED", help="only these seeds")
         command.add_argument(
-            "--results", type=Path, default=RESULTS, help=f"folder of the results (default: {RESULTS})"
+            "--results", type=user_path, default=RESULTS, help=f"folder of the results (default: {RESULTS})"
         )
         if name == "run":
-            command.add_argument("--runs", type=Path, default=Path("runs"), help="where to train (default: runs)")
+            command.add_argument("--runs", type=user_path, default=Path("runs"), help="where to train (default: runs)")
             command.add_argument("--data-folder", help="where the tasks' data files are, if not in the default folder")
             command.add_argument(
                 "--jobs", type=int, default=1, help="trials side by side, one thread each (default: 1)"

@@ -13,8 +13,9 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
+from sfbc_core.experiments.checks import RESULT
 from sfbc_core.experiments.trial import Trial
-from sfbc_core.files import atomic_path, load_json, save_json
+from sfbc_core.files import load_json, make_folder, save_json, save_text, understanding, user_path
 
 MEASUREMENTS = "measurements"  # folder beside the lines: what is measured of each agent, one file a trial
 
@@ -31,40 +32,41 @@ def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
     Raises:
         ValueError: a line that is no JSON, or that was changed since it was written.
     """
-    path, lines = Path(path), []
+    path, lines = user_path(path), []
     if not path.exists():
         return lines
-    for number, text in enumerate(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"), 1):
-        try:
+    with understanding(path, "is no text"):
+        texts = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+    for number, text in enumerate(texts, 1):
+        with understanding(f"line {number} of {path}", "is not valid JSON"):
             line = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"line {number} of {path} is not valid JSON: {error}") from error
         if not isinstance(line, dict) or line.get("digest") != digest_of(line):
             raise ValueError(
                 f"line {number} of {path} was changed since it was written (its digest does not fit its contents): remove "
                 "it, and run its trial again"
             )
+        if missing := [name for name in RESULT if name not in line]:
+            raise ValueError(f"line {number} of {path} is no result of a trial: it lacks {', '.join(missing)}")
         lines.append(line)
     return lines
 
 
 def add_lines(path: str | os.PathLike, results: Iterable[Mapping[str, Any]]) -> None:
     """Add the results of trials to a file, each as a line with its digest; a trial that is there already is replaced."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = user_path(path)
+    make_folder(path.parent)
     with FileLock(path.with_name(f".{path.name}.lock")):
         lines = {line["id"]: line for line in read_lines(path)}
         lines |= {result["id"]: {**result, "digest": digest_of(result)} for result in results}
         text = "".join(
             json.dumps(line, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n" for line in lines.values()
         )
-        with atomic_path(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        save_text(path, text)
 
 
 def measurements_path(folder: str | os.PathLike, trial: Trial) -> Path:
     """The file of what was measured of a trial's agent, beside the results in `folder`."""
-    return Path(folder) / MEASUREMENTS / f"{trial.identity}.json"
+    return user_path(folder) / MEASUREMENTS / f"{trial.identity}.json"
 
 
 def save_measurements(path: str | os.PathLike, values: Mapping[str, Any]) -> None:
@@ -96,7 +98,7 @@ class Results:
         for line in lines:
             try:
                 found[Trial.from_json(line["trial"]).identity] = line
-            except (ValueError, TypeError):  # of a method or with a field that is no longer there: its trial is missing
+            except ValueError:  # of a method or with a field that is no longer there: its trial is missing
                 self.unreadable += 1
         self.trials = [trial for trial in trials if trial.identity in found]
         self.missing = [trial for trial in trials if trial.identity not in found]

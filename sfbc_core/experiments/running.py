@@ -21,7 +21,7 @@ from sfbc_core.experiments.results import (
 )
 from sfbc_core.experiments.suites import suite_named
 from sfbc_core.experiments.trial import Trial, run_trial, trained_agent, with_one_thread
-from sfbc_core.files import load_json
+from sfbc_core.files import load_json, user_path
 from sfbc_core.tasks import load_task
 
 
@@ -32,7 +32,7 @@ def suite_command(name: str, profile: str) -> str:
 
 def stored_results(name: str, profile: str, folder: str | os.PathLike) -> Results:
     """What is stored of a suite in the folder of results, and what is missing."""
-    lines = read_lines(Path(folder) / f"{name}.jsonl")
+    lines = read_lines(user_path(folder) / f"{name}.jsonl")
     return Results(suite_named(name).trials(profile), lines, folder, suite_command(name, profile))
 
 
@@ -48,8 +48,8 @@ def suite_results(name: str, profile: str, folder: str | os.PathLike) -> Results
     results = stored_results(name, profile, folder)
     if not results.trials:
         raise FileNotFoundError(
-            f"no result of the suite {name!r} at the profile {profile!r} in {Path(folder).resolve()}: start the notebook in "
-            f"its own folder (papermill --cwd notebooks), or make the results: {suite_command(name, profile)}"
+            f"no result of the suite {name!r} at the profile {profile!r} in {user_path(folder).resolve()}: start the "
+            f"notebook in its own folder (papermill --cwd notebooks), or make the results: {suite_command(name, profile)}"
         )
     return results
 
@@ -77,15 +77,15 @@ def run_suite(
         progress: whether to show progress.
         options: of :func:`~sfbc_core.experiments.trial.run_trial`: `device`, `data_folder`.
     """
-    suite, folder = suite_named(name), Path(folder)
+    suite, runs, folder = suite_named(name), user_path(runs), user_path(folder)
     wanted = suite.trials(profile) if trials is None else trials
     if profile == "smoke" and suite.smoke_data is not None:
-        options["data_folder"] = Path(runs) / "data"
+        options["data_folder"] = runs / "data"
         suite.smoke_data(options["data_folder"])
     path = folder / f"{name}.jsonl"
     there = Results(wanted, read_lines(path), folder)
     missing = [trial for trial in wanted if trial in there.missing or _unmeasured(name, folder, trial)]
-    one = partial(_run_one, suite=name, runs=Path(runs), folder=folder, progress=progress, **options)
+    one = partial(_run_one, suite=name, runs=runs, folder=folder, progress=progress, **options)
 
     def store(done: int, trial: Trial, result: dict[str, Any]) -> None:
         add_lines(path, [result])

@@ -16,11 +16,13 @@ from typing import Any, get_type_hints
 import torch
 from filelock import FileLock
 
+from sfbc_core.arrays import checked_count
 from sfbc_core.configuration import config_dataclass, config_from_json, config_of, config_to_json, converted
 from sfbc_core.evaluation import evaluate
+from sfbc_core.experiments.checks import check_numbers, check_result, check_variant
 from sfbc_core.experiments.profiles import checked_profile
 from sfbc_core.experiments.provenance import provenance_facts
-from sfbc_core.files import load_json, save_json
+from sfbc_core.files import load_json, make_folder, save_json, understanding, user_path
 from sfbc_core.methods import METHODS, GradientMethod, Method
 from sfbc_core.methods.base import AGENT_FILE
 from sfbc_core.progress import progress_bar
@@ -30,6 +32,7 @@ from sfbc_core.trajectories import Trajectories
 
 AS_CONFIGURED = "as configured"  # the variant of a trial that names none
 CURVE = "curve.json"  # evaluations along a training, in the training's folder
+DAMAGED = "is damaged or of another version, remove it to evaluate again"
 POSITION = 2  # coordinates of the last observation that a result keeps: where an episode ended
 
 
@@ -52,8 +55,11 @@ class Trial:
         if type(self.method) not in METHODS:
             expected = sorted(kind.__name__ for kind in METHODS)
             raise ValueError(f"method must be one of {expected}, got {type(self.method).__name__}")
-        if self.episodes < 1 or not self.variants:
-            raise ValueError(f"expected episodes and variants, got {self.episodes} and {dict(self.variants)}")
+        checked_count("episodes", self.episodes)
+        if self.transitions is not None:
+            checked_count("transitions", self.transitions)
+        if not self.variants:
+            raise ValueError("expected at least one variant, got none")
         agent = METHODS[type(self.method)](self.method)
         if self.curve_every is not None and not (isinstance(agent, GradientMethod) and self.curve_every > 0):
             raise ValueError(
@@ -142,13 +148,20 @@ def run_trial(
     Returns:
         `id`, `trial`, `provenance`, `transitions`, and in `variants` for each variant the `returns`, the `lengths` and the
         `final` positions of its episodes; with `curve_every` also `curve`, the returns by the number of gradient steps.
+
+    Raises:
+        ValueError: a stored file is damaged; the message names it.
+        OSError: the disk is full or cannot be written to; what was done before stays, and the next call goes on from there.
     """
-    folder = Path(folder).expanduser()
+    folder = make_folder(folder)
     path = folder / f"{trial.identity}.json"
-    folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f".{trial.training_identity}.lock"):
-        if path.exists() and Trial.from_json((stored := load_json(path))["trial"]).identity == trial.identity:
-            return stored
+        if path.exists():
+            stored = load_json(path)
+            with understanding(path, "is damaged or of another version, remove it to run the trial again"):
+                if Trial.from_json(stored["trial"]).identity == trial.identity:
+                    check_result(stored, trial.variants, trial.episodes)
+                    return stored
         started = time.perf_counter()
         data = trial.load_data(data_folder)
         agent = trained_agent(trial, folder, data, device=device, progress=progress)
@@ -161,7 +174,7 @@ def run_trial(
             "provenance": provenance_facts(trial.profile, trial.seed, started),
         }
         if trial.curve_every is not None:
-            stored["curve"] = load_json(folder / trial.training_identity / CURVE)
+            stored["curve"] = _read_curve(trial, folder / trial.training_identity / CURVE)
         save_json(path, stored)
         _partial_path(trial, folder).unlink()
     return stored
@@ -176,7 +189,7 @@ def trained_agent(
     progress: bool = False,
 ) -> Method:
     """The agent of a trial: the saved one, or trained now, from the last checkpoint where there is one."""
-    here, kind = Path(folder) / trial.training_identity, METHODS[type(trial.method)]
+    here, kind = user_path(folder) / trial.training_identity, METHODS[type(trial.method)]
     with Run(here / "run", trial.method, data):  # refuses a run of another config or on other data
         pass
     if (here / "agent" / AGENT_FILE).is_file():
@@ -191,7 +204,7 @@ def trained_agent(
 
 def _add_to_curve(trial: Trial, agent: GradientMethod, path: Path, steps: int) -> None:
     """Evaluate an agent in mid-training, unless a run that was killed has done it; the training does not notice."""
-    curve = load_json(path) if path.exists() else {}
+    curve = _read_curve(trial, path)
     if steps % trial.curve_every or str(steps) in curve:
         return
     agent.nets.eval()
@@ -200,6 +213,15 @@ def _add_to_curve(trial: Trial, agent: GradientMethod, path: Path, steps: int) -
     agent.fitted = False
     agent.nets.train()
     save_json(path, {**curve, str(steps): returns.tolist()})
+
+
+def _read_curve(trial: Trial, path: Path) -> dict[str, list[float]]:
+    """The returns by the number of gradient steps, as far as they are there."""
+    curve = load_json(path) if path.exists() else {}
+    with understanding(path, DAMAGED):
+        for steps, returns in curve.items():
+            check_numbers(f"the returns after {int(steps)} steps", returns, trial.episodes)
+    return curve
 
 
 def _partial_path(trial: Trial, folder: Path) -> Path:
@@ -211,6 +233,9 @@ def _evaluated(trial: Trial, agent: Method, folder: Path, progress: bool) -> dic
     """What every variant earned; those that are done are kept, should this be killed."""
     path, task = _partial_path(trial, folder), load_task(trial.task)
     done = load_json(path) if path.exists() else {}
+    with understanding(path, DAMAGED):
+        for variant in done.values():
+            check_variant(variant, trial.episodes)
     with progress_bar(
         trial.episodes * len(trial.variants),
         f"{trial.task}, {trial.label}, seed {trial.seed}",

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sfbc_core.files import atomic_path
+
 
 def untrained_policy(path: Path, observation_dim: int, action_dim: int) -> Path:
     """Write a policy of random weights: one that has learned nothing, for data on which code is tried."""
@@ -18,8 +20,8 @@ def untrained_policy(path: Path, observation_dim: int, action_dim: int) -> Path:
     }
     weights = {f"{name}.weight": 0.1 * generator.standard_normal(shape, np.float32) for name, shape in sizes.items()}
     biases = {f"{name}.bias": np.zeros(shape[0], np.float32) for name, shape in sizes.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **weights, **biases)
+    with atomic_path(path) as temporary:
+        np.savez(temporary, **weights, **biases)
     return path
 
 

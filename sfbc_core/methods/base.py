@@ -14,15 +14,23 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors import safe_open
 from torch import Tensor
 
 from sfbc_core.arrays import ArrayLike, as_floats, as_given
 from sfbc_core.configuration import config_from_json, config_to_json
 from sfbc_core.evaluation import MemorylessPolicy, Policy
-from sfbc_core.files import join_parts, load_tensors, save_tensors, split_parts
+from sfbc_core.files import (
+    join_parts,
+    load_metadata,
+    load_tensors,
+    save_tensors,
+    short,
+    split_parts,
+    understanding,
+    user_path,
+)
 from sfbc_core.randomness import RandomSource, make_generator
-from sfbc_core.run import Model, Run
+from sfbc_core.run import Model, Run, load_model
 from sfbc_core.trajectories import Trajectories
 
 AGENT_FILE = "agent.safetensors"  # what `save` writes: the weights, and in its metadata the config
@@ -175,11 +183,12 @@ class Method(ABC):
 
         Raises:
             RuntimeError: the agent is not fitted.
+            OSError: the folder or the file cannot be written; an agent that was there before stays.
         """
         self._require_fitted()
         tensors = join_parts({name: model.tensors() for name, model in self.models().items()})
         config = json.dumps(config_to_json(self.config), sort_keys=True)
-        save_tensors(Path(path).expanduser() / AGENT_FILE, tensors, {"config": config})
+        save_tensors(Path(path) / AGENT_FILE, tensors, {"config": config})
 
     @classmethod
     def load(cls: type[MethodT], path: str | os.PathLike, device: torch.device | str = "cpu") -> MethodT:
@@ -189,27 +198,24 @@ class Method(ABC):
             FileNotFoundError: no agent at `path`.
             ValueError: a damaged file, a config of another version, or an agent of another method.
         """
-        path = Path(path).expanduser() / AGENT_FILE
+        path = user_path(path) / AGENT_FILE
         if not path.is_file():
             raise FileNotFoundError(f"expected a saved agent in the folder {path.parent}, but {path.name} is not there")
         tensors = load_tensors(path, device)
-        with safe_open(path, "pt") as file:
-            text = (file.metadata() or {}).get("config", "null")
-        try:
-            config = config_from_json(json.loads(text), *METHODS)
-        except ValueError as error:
-            raise ValueError(f"{path} holds no config that can be read: {error}") from error
+        with understanding(path, "holds no config that can be read"):
+            config = config_from_json(json.loads(load_metadata(path).get("config", "null")), *METHODS)
         method = METHODS.get(type(config))
         if method is None or not issubclass(method, cls):
             found = "no config" if method is None else f"one of {method.__name__}"
             raise ValueError(f"expected a saved {cls.__name__} in {path}, found {found}")
-        agent = method(config, device)
-        parts = split_parts(tensors)
-        try:
-            for name, model in agent.models().items():
-                model.load_tensors(parts[name])
-        except (KeyError, RuntimeError) as error:
-            raise ValueError(f"{path} does not hold the models of its config: {error}") from error
+        with understanding(path, "holds no config that can be read"):
+            agent = method(config, device)
+        parts, models = split_parts(tensors), agent.models()
+        if parts.keys() != models.keys():
+            found = short(sorted(parts))
+            raise ValueError(f"{path} does not hold the models of its config: expected {sorted(models)}, got {found}")
+        for name, model in models.items():
+            load_model(model, parts[name], path)
         agent.fitted = True
         return agent
 

@@ -15,7 +15,7 @@ from sfbc_core.methods.base import Method
 from sfbc_core.networks import ActionScaler, Standardizer, seeded_layers
 from sfbc_core.randomness import RandomSource, make_generator
 from sfbc_core.run import Run
-from sfbc_core.training import Rows, train
+from sfbc_core.training import Rows, loss_history, train
 from sfbc_core.trajectories import Trajectories
 from sfbc_core.transitions import Transitions
 
@@ -64,7 +64,7 @@ class Networks(nn.ModuleDict):
         parts = split_parts(tensors)
         self.build(len(parts["weights"]["states.mean"]), len(parts["weights"]["actions.low"]))
         self.load_state_dict(parts["weights"])
-        self.history = {name: means.tolist() for name, means in parts.get("history", {}).items()}
+        self.history = loss_history(parts.get("history", {}))
         return self.eval()
 
 

@@ -129,7 +129,9 @@ class SfBC(Method, config=SfBCConfig):
         states = data.observations[rows]
         generator = make_generator(config.seed, "candidates", device=self.device)
         candidates = (run or Run()).compute(
-            "candidates", lambda: self.behavior.sample(states, config.value_candidates, generator)
+            "candidates",
+            (len(states), config.value_candidates, data.action_dim),
+            lambda: self.behavior.sample(states, config.value_candidates, generator),
         )
         candidates = candidates.to(self.device)
         for critic in self.critics[:-1]:

@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from sfbc_core.arrays import checked_count
 from sfbc_core.tasks.cache import cached_trajectories
 from sfbc_core.tasks.registry import Task
 from sfbc_core.trajectories import Trajectories
@@ -106,8 +107,9 @@ def generate(transitions: int = 1_000_000, seed: int = 0) -> Trajectories:
     All cars start at speed 0. The last episode of a part is cut off by a timeout when the part is full.
 
     Raises:
-        ValueError: `transitions` is not a positive multiple of 4.
+        ValueError: `transitions` is not a positive multiple of 4, or `seed` no whole number of at least 0.
     """
+    transitions, seed = checked_count("transitions", transitions), checked_count("seed", seed, least=0)
     if transitions < 4 or transitions % 4:
         raise ValueError(f"expected a positive multiple of 4 transitions, got {transitions}")
     streams = np.random.default_rng(seed).spawn(4)
@@ -197,6 +199,7 @@ def make_task(name: str) -> Task:
 
     def load_trajectories(transitions: int = 1_000_000, seed: int = 0) -> Trajectories:
         """Generate the data set, or read it from the cache; `transitions` is its size before episodes are dropped."""
+        transitions, seed = checked_count("transitions", transitions), checked_count("seed", seed, least=0)
         recipe = f"bidirectional-car-{transitions}-{seed}"
         trajectories = cached_trajectories(recipe, partial(generate, transitions, seed))
         return single_side(trajectories) if only_one_side else trajectories

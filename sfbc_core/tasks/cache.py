@@ -10,15 +10,15 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from sfbc_core.files import load_tensors, save_tensors
+from sfbc_core.files import DIGEST, load_metadata, load_tensors, save_tensors, short, user_path
 from sfbc_core.trajectories import Trajectories
 
 
 def cache_dir() -> Path:
     """The folder of cached data: `SFBC_CACHE_DIR`, else `$XDG_CACHE_HOME/sfbc`, else `~/.cache/sfbc`."""
     if chosen := os.environ.get("SFBC_CACHE_DIR"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "sfbc"
+        return user_path(chosen)
+    return user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "sfbc"
 
 
 def cached_trajectories(recipe: str, generate: Callable[[], Trajectories]) -> Trajectories:
@@ -36,15 +36,22 @@ def cached_trajectories(recipe: str, generate: Callable[[], Trajectories]) -> Tr
         return generate()
     if found:
         try:
-            return Trajectories(**load_tensors(path))
+            return _read(path)
         except (ValueError, TypeError) as error:
-            warnings.warn(f"the cached data set {path} is damaged and is generated again: {error}", stacklevel=2)
+            warnings.warn(f"the cached data set {path} is damaged and is generated again: {short(error)}", stacklevel=2)
     trajectories = generate()
     try:
         save_tensors(path, trajectories.tensors() | trajectories.bounds())
-    except OSError as error:  # a read-only home directory is no reason to go without the data
+    except OSError as error:  # a full disk or a read-only home directory is no reason to go without the data
         warnings.warn(f"the data set is not cached because {path.parent} cannot be written to: {error}", stacklevel=2)
     return trajectories
+
+
+def _read(path: Path) -> Trajectories:
+    tensors = load_tensors(path)
+    if DIGEST not in load_metadata(path):
+        raise ValueError("it has no digest of its contents")
+    return Trajectories(**tensors)
 
 
 def source_digest(*functions: Callable) -> str:

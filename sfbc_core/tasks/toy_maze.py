@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Bool, Float, Int
 
+from sfbc_core.arrays import checked_count
 from sfbc_core.tasks.cache import cached_trajectories
 from sfbc_core.tasks.registry import Task
 from sfbc_core.trajectories import Trajectories
@@ -192,10 +193,9 @@ def generate(transitions: int = 20_000, seed: int = 0) -> Trajectories:
     which is a terminal. None is long enough to lead from the start cell to the goal: the way has to be pieced together.
 
     Raises:
-        ValueError: `transitions` is less than 1.
+        ValueError: `transitions` or `seed` is no whole number, or `transitions` is less than 1 or `seed` less than 0.
     """
-    if transitions < 1:
-        raise ValueError(f"expected at least 1 transition, got {transitions}")
+    transitions, seed = checked_count("transitions", transitions), checked_count("seed", seed, least=0)
     rng = np.random.default_rng(seed)
     columns: list[tuple[np.ndarray, ...]] = []
     while (missing := transitions - sum(len(column[2]) for column in columns)) > 0:
@@ -243,6 +243,7 @@ def make_task(name: str) -> Task:
 
     def load_trajectories(transitions: int = 20_000, seed: int = 0) -> Trajectories:
         """Generate the data set, or read it from the cache."""
+        transitions, seed = checked_count("transitions", transitions), checked_count("seed", seed, least=0)
         return cached_trajectories(f"{name}-{transitions}-{seed}", partial(generate, transitions, seed))
 
     return Task(name, partial(gymnasium.make, ENV_ID), load_trajectories, reference_returns=(0.0, 1.0))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sfbc_core.experiments import Results, Trial, run_trial, score_table, stored_results
-from sfbc_core.experiments.results import add_lines, measurements_path, read_lines
+from sfbc_core.experiments.results import add_lines, digest_of, measurements_path, read_lines
 from sfbc_core.experiments.suites import SUITES
 
 RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
@@ -57,6 +57,27 @@ def test_a_line_edited_by_hand_is_refused(trial, tmp_path):
         read_lines(path)
     path.write_text("[1, 2]\n")
     with pytest.raises(ValueError, match=r"line 1 .* was changed"):
+        read_lines(path)
+
+
+def test_no_damage_of_a_line_goes_unseen(trial, tmp_path):
+    """A line with one character changed, or broken off anywhere, is refused in words that name the file."""
+    path = tmp_path / "suite.jsonl"
+    add_lines(path, [line_of(trial), line_of(replace(trial, episodes=2))])
+    good = path.read_bytes()
+    damaged = [good[:-2], good[:40], b"\xff" + good, good + b"{}\n", good + b"null\n", b"[" * 100_000]
+    for position in range(0, len(good) - 1, 7):
+        changed = bytearray(good)
+        changed[position] ^= 2
+        damaged.append(bytes(changed))
+    for content in damaged:
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"suite\.jsonl") as caught:
+            read_lines(path)
+        assert len(str(caught.value)) < 600
+    line = {"id": "x", "variants": {}}
+    path.write_text(json.dumps({**line, "digest": digest_of(line)}))
+    with pytest.raises(ValueError, match=r"line 1 of .* is no result of a trial: it lacks trial, transitions"):
         read_lines(path)
 
 

@@ -107,8 +107,10 @@ def test_bad_trials_are_refused_before_anything_is_trained(trial):
     for changes, message in (
         ({"method": TINY}, r"method must be one of .*SfBCConfig.*got TrainingConfig"),
         ({"profile": "fast"}, r"profile must be one of .* got 'fast'"),
-        ({"episodes": 0}, r"expected episodes and variants, got 0"),
-        ({"variants": {}}, r"expected episodes and variants, got 3 and \{\}"),
+        ({"episodes": 0}, r"episodes must be at least 1, got 0"),
+        ({"episodes": "3"}, r"episodes must be a whole number, got '3' \(str\)"),
+        ({"transitions": "400"}, r"transitions must be a whole number, got '400' \(str\)"),
+        ({"variants": {}}, r"expected at least one variant, got none"),
         ({"variants": {"another seed": {"seed": 4}}}, r"fields that decide how SfBC acts.*got \['seed'\]"),
         ({"variants": {"K = 3": {"iteration": 3}}}, "iteration must lie between 1 and 2, got 3"),
     ):

@@ -260,12 +260,38 @@ def test_killed_by_sigkill_it_ends_with_the_same_bits(config, walk, tmp_path):
 
 
 def test_save_replaces_its_own_file_and_nothing_else(walk, tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "checkpoints").mkdir()
+    mine = {"notes.txt", "train.py", "checkpoints/behavior.partial.safetensors", ".hidden"}
+    for name in mine:
+        (tmp_path / name).write_text("mine")
     first, second = (fitted(replace(SMALL[AWRConfig], seed=seed), walk) for seed in (0, 1))
     first.save(tmp_path)
     second.save(tmp_path)
-    assert sorted(os.listdir(tmp_path)) == [AGENT_FILE, "notes.txt"]
+    found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {AGENT_FILE, *mine} and all((tmp_path / name).read_text() == "mine" for name in mine)
     assert Method.load(tmp_path).config.seed == 1
+
+
+def test_save_follows_links_and_refuses_what_is_in_its_way(walk, tmp_path):
+    agent = fitted(SMALL[AWRConfig], walk)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    agent.save(tmp_path / "link")
+    assert os.listdir(tmp_path / "real") == [AGENT_FILE] and (tmp_path / "link").is_symlink()
+    assert Method.load(tmp_path / "link").config == agent.config
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(NotADirectoryError, match=r"expected a folder, this is a file: '.*file'"):
+        agent.save(tmp_path / "file")
+    with pytest.raises(NotADirectoryError, match=r"expected a folder, this is a file: '.*file'"):
+        fitted(SMALL[AWRConfig], walk, tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+    (tmp_path / "taken" / AGENT_FILE / "below").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError, match="expected a file to write, this is a folder"):
+        agent.save(tmp_path / "taken")
+    (tmp_path / "gone").symlink_to("/not/mounted")
+    for act in (agent.save, lambda path: fitted(SMALL[AWRConfig], walk, path)):
+        with pytest.raises(FileNotFoundError, match="a link to /not/mounted, which is not there"):
+            act(tmp_path / "gone")
 
 
 def test_loading_reports_what_is_wrong(walk, tmp_path):
@@ -282,7 +308,7 @@ def test_loading_reports_what_is_wrong(walk, tmp_path):
     for config, message in (
         (good | {"temperature": 3}, r"AWRConfig has no field\(s\) \['temperature'\]"),
         (good | {"type": "Elsewhere"}, "unknown config type 'Elsewhere'"),
-        (good | {"policy": good["policy"] | {"hidden": 16}}, "does not hold the models of its config"),
+        (good | {"policy": good["policy"] | {"hidden": 16}}, "does not hold the GaussianBehavior of this config"),
     ):
         save_tensors(path, tensors, {"config": json.dumps(config)})
         with pytest.raises(ValueError, match=message):

@@ -12,6 +12,7 @@ import torch
 from gymnasium.utils.env_checker import check_env
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from sfbc_core import load_task, task_names
 from sfbc_core.files import save_tensors
@@ -198,6 +199,39 @@ def test_the_cache_is_used_and_a_damaged_file_is_generated_again():
     with pytest.warns(UserWarning, match="is damaged and is generated again"):
         again = TASK.load_trajectories(transitions=800, seed=3)
     assert again.fingerprint() == first.fingerprint()
+
+
+def test_a_cached_file_that_was_edited_is_generated_again(monkeypatch, tmp_path):
+    monkeypatch.setenv("SFBC_CACHE_DIR", str(tmp_path))
+    first = TASK.load_trajectories(transitions=400)
+    (path,) = tmp_path.glob("*.safetensors")
+    tensors, good = load_file(path), path.read_bytes()
+    edits = [
+        {**tensors, "observations": tensors["observations"][:, :1].contiguous()},
+        {name: tensor for name, tensor in tensors.items() if name != "timeouts"},
+        {**tensors, "more": torch.zeros(400)},
+    ]
+    flipped = bytearray(good)
+    flipped[-1] ^= 1
+    for edited in (*edits, bytes(flipped), good[:-1]):
+        path.write_bytes(edited) if isinstance(edited, bytes) else save_file(edited, path)
+        with pytest.warns(UserWarning, match=rf"{path.name} is damaged and is generated again"):
+            assert TASK.load_trajectories(transitions=400).fingerprint() == first.fingerprint()
+        assert load_file(path).keys() == tensors.keys(), "and is in the cache again"
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize("name", ["bidirectional-car", "toy-maze"])
+def test_sizes_and_seeds_that_are_no_numbers_are_refused(name):
+    task = load_task(name)
+    for options, message in (
+        ({"transitions": "400"}, r"transitions must be a whole number, got '400' \(str\)"),
+        ({"transitions": 400.5}, "transitions must be a whole number, got 400.5"),
+        ({"seed": "1"}, r"seed must be a whole number, got '1' \(str\)"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            task.load_trajectories(**{"transitions": 400, **options})
 
 
 def test_data_of_another_recipe_is_not_taken_for_this_one(tmp_path, monkeypatch):

@@ -138,7 +138,7 @@ def test_what_is_refused():
             env.step(np.array(action))
     with pytest.raises(ValueError, match="render_mode"):
         ToyMazeEnv(render_mode="human")
-    with pytest.raises(ValueError, match="at least 1 transition"):
+    with pytest.raises(ValueError, match="transitions must be at least 1, got 0"):
         generate(0)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import h5py
 import numpy as np
 from jaxtyping import Bool, Float
+
+from sfbc_core.files import short, user_path
 
 REAL = "biuf"  # NumPy's letters for bool, int, unsigned and float: what can become float32 without losing its meaning
 EXPECTED = {1: "one number for each transition, (N,) or (N, 1)", 2: "one vector for each transition, (N, coordinates)"}
@@ -22,7 +23,8 @@ def open_hdf5(path: str | os.PathLike) -> h5py.File:
         FileNotFoundError: there is no such file.
         ValueError: it is a folder, or no complete HDF5 file.
     """
-    if Path(path).is_dir():
+    path = user_path(path)
+    if path.is_dir():
         raise ValueError(f"{path} is a folder, expected an HDF5 file")
     try:
         return h5py.File(path, "r")
@@ -93,9 +95,3 @@ def flags(values: h5py.Dataset) -> Bool[np.ndarray, " N"]:
             f"{values.name[1:]} must hold flags (0 or 1, False or True), got {read[first]} at transition {first}"
         )
     return read.astype(bool)
-
-
-def short(text: object, most: int = 200) -> str:
-    """The text on one line, cut off before it could fill the screen."""
-    line = " ".join(str(text).split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -12,8 +12,9 @@ import h5py
 import numpy as np
 from jaxtyping import Bool, Float
 
+from sfbc_core.files import short, user_path
 from sfbc_core.tasks.d4rl import oddities
-from sfbc_core.tasks.d4rl.columns import column, flags, numbers, open_hdf5, reading, short
+from sfbc_core.tasks.d4rl.columns import column, flags, numbers, open_hdf5, reading
 from sfbc_core.tasks.d4rl.download import download_file
 from sfbc_core.tasks.d4rl.oddities import Rules, rules_for
 from sfbc_core.trajectories import Trajectories
@@ -32,7 +33,7 @@ KNOWN = {
 
 def dataset_folder() -> Path:
     """The folder of D4RL's files: `D4RL_DATASET_DIR`, else `~/.d4rl/datasets`, the same as for D4RL itself."""
-    return Path(os.environ.get("D4RL_DATASET_DIR") or "~/.d4rl/datasets").expanduser()
+    return user_path(os.environ.get("D4RL_DATASET_DIR") or "~/.d4rl/datasets")
 
 
 def load_d4rl(name: str, *, folder: str | os.PathLike | None = None, download: bool = True) -> Trajectories:
@@ -53,8 +54,9 @@ def load_d4rl(name: str, *, folder: str | os.PathLike | None = None, download: b
         FileNotFoundError: the file is missing and `download` is False.
         ModuleNotFoundError: the file is missing, and so is the package d4rl, which knows its URL.
         DownloadError: the download failed.
+        OSError: the disk is full; what was downloaded so far stays, and the next call goes on from there.
     """
-    folder = dataset_folder() if folder is None else Path(folder)
+    folder = dataset_folder() if folder is None else user_path(folder)
     path = folder / f"{name}.hdf5"
     if not path.exists():
         url = dataset_url(name, folder)

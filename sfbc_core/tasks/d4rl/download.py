@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from sfbc_core.configuration import config_dataclass
-from sfbc_core.files import load_json, save_json
+from sfbc_core.files import file_to_write, load_json, save_json, user_path, writing
 from sfbc_core.progress import progress_bar
 
 BLOCK = 1 << 14  # bytes read at a time; small, because a block that is cut off by a broken connection is lost
@@ -46,7 +46,7 @@ class DownloadConfig:
 
 def download_file(
     url: str,
-    path: Path,
+    path: str | os.PathLike,
     *,
     size: int | None = None,
     sha256: str | None = None,
@@ -71,10 +71,12 @@ def download_file(
 
     Raises:
         DownloadError: the server cannot be reached, has no such file, keeps breaking off, or sent another file.
+        OSError: the disk is full or cannot be written to; the bytes so far stay.
     """
+    path = user_path(path)
     if path.exists():  # first of all, because the folder may be read-only
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = file_to_write(path)
     with FileLock(path.with_name(f".{path.name}.lock")):
         if not path.exists():  # another process may have put it there while this one waited
             part = _Part(url, path.with_name(f"{path.name}.part"), path)
@@ -109,7 +111,7 @@ class _Part:
             origin = load_json(self.note)
         except (OSError, ValueError):
             return {}
-        return origin if isinstance(origin, dict) and origin.get("url") == self.url else {}
+        return origin if origin.get("url") == self.url else {}
 
     def discard(self) -> None:
         """Remove the part and its note, so that the next attempt starts from the beginning."""
@@ -219,6 +221,7 @@ def _receive(response: requests.Response, part: _Part, total: int | None) -> Non
         validator = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
         save_json(part.note, {"url": part.url, "validator": validator, "total": total})
     with (
+        writing(part.path, None if total is None else total - part.size),
         part.path.open("ab") as file,
         progress_bar(total, part.target.name, part.size, unit="B", scale=True, leave=True) as bar,
     ):

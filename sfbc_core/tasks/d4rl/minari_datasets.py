@@ -19,7 +19,8 @@ import h5py
 import numpy as np
 
 from sfbc_core.arrays import ArrayLike
-from sfbc_core.tasks.d4rl.columns import column, flags, numbers, reading, short
+from sfbc_core.files import short, user_path
+from sfbc_core.tasks.d4rl.columns import column, flags, numbers, reading
 from sfbc_core.trajectories import Trajectories
 
 EPISODE = re.compile(r"episode_(\d+)")
@@ -28,7 +29,7 @@ COLUMNS = {"actions": 2, "rewards": 1, "terminations": 1, "truncations": 1}  # n
 
 def minari_folder() -> Path:
     """The folder in which Minari keeps its data sets: `MINARI_DATASETS_PATH`, else `~/.minari/datasets`."""
-    return Path(os.environ.get("MINARI_DATASETS_PATH") or "~/.minari/datasets").expanduser()
+    return user_path(os.environ.get("MINARI_DATASETS_PATH") or "~/.minari/datasets")
 
 
 def load_minari(
@@ -50,7 +51,7 @@ def load_minari(
         FileNotFoundError: the data set is missing or is not in HDF5.
         ValueError: as for :func:`read_minari`.
     """
-    path = (minari_folder() if folder is None else Path(folder)) / name / "data" / "main_data.hdf5"
+    path = (minari_folder() if folder is None else user_path(folder)) / name / "data" / "main_data.hdf5"
     if not path.is_file():
         raise FileNotFoundError(
             f"no data set {name!r}: expected {path}. `minari download {name}` in an environment with minari puts it there; "

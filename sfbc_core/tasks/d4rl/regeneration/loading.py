@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
+from pathlib import Path
 
 from sfbc_core.tasks.cache import cache_dir, source_digest
 from sfbc_core.tasks.d4rl.datasets import read_hdf5
 from sfbc_core.tasks.d4rl.regeneration.maze2d import Maze2dRecorder
-from sfbc_core.tasks.d4rl.regeneration.recipes import make_recipe, policies_needed, rules_of
+from sfbc_core.tasks.d4rl.regeneration.recipes import Recipe, make_recipe, policies_needed, rules_of
 from sfbc_core.tasks.d4rl.regeneration.recording import record, recorded_attributes, regenerated_path
 from sfbc_core.tasks.d4rl.waypoints import waypoint_controller_class
 from sfbc_core.tasks.registry import REGENERATED
@@ -49,10 +51,9 @@ def load_regenerated(
     if generate or not (needed or path.exists()):
         recipe = make_recipe(task, steps=transitions, seed=seed or 0)
         # The digest of the source code in the name: when the code changes, the data is generated again.
-        path = record(
-            recipe, cache_dir() / f"regen-{recipe.digest()}-{source_digest(Maze2dRecorder, waypoint_controller_class)}"
-        )
-    elif not path.exists():
+        digests = f"{recipe.digest()}-{source_digest(Maze2dRecorder, waypoint_controller_class)}"
+        return _from_cache(recipe, cache_dir() / f"regen-{digests}")
+    if not path.exists():
         policy_options = " ".join(["--policy FILE.npz"] * len(needed))
         folder_option = "" if folder is None else f" --folder {folder}"
         raise FileNotFoundError(
@@ -62,3 +63,16 @@ def load_regenerated(
     if (found := recorded_attributes(path).get("name")) != REGENERATED + task:
         raise ValueError(f"{path} holds {found or 'data of unknown origin'}, expected {REGENERATED}{task}")
     return read_hdf5(path, rules_of(task))
+
+
+def _from_cache(recipe: Recipe, folder: Path) -> Trajectories:
+    """Data that take minutes to make; a damaged file is made again, with a warning."""
+    path = regenerated_path(recipe.task, folder)
+    if path.exists():
+        try:
+            record(recipe, folder)  # compares the recipe
+            return read_hdf5(path, rules_of(recipe.task))
+        except ValueError as error:
+            warnings.warn(f"the cached data set is damaged and is generated again: {error}", stacklevel=3)
+            path.unlink()
+    return read_hdf5(record(recipe, folder), rules_of(recipe.task))

@@ -6,12 +6,11 @@ import hashlib
 import io
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
-from sfbc_core.tasks.d4rl.columns import short
+from sfbc_core.files import short, user_path
 
 # The names of the layers (first hidden, second hidden, mean, log standard deviation) in rlkit and in Stable-Baselines3.
 LAYOUTS = (
@@ -73,7 +72,7 @@ def load_policy(path: str | os.PathLike, observation_dim: int, action_dim: int) 
         FileNotFoundError: there is no such file.
         ValueError: the file is no .npz file of arrays, or not a policy of these dimensions.
     """
-    content = Path(path).read_bytes()
+    content = user_path(path).read_bytes()
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             weights = dict(file)

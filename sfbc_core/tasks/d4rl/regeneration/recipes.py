@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import field
 from importlib.metadata import PackageNotFoundError, version
 
+from sfbc_core.arrays import checked_count
 from sfbc_core.configuration import config_dataclass
 from sfbc_core.tasks.d4rl.oddities import Rules, rules_for
 from sfbc_core.tasks.d4rl.regeneration.antmaze import AntMazeRecorder
@@ -122,11 +123,8 @@ def make_recipe(
         FileNotFoundError: there is no such policy file.
     """
     needed = policies_needed(task)
-    steps = SIZES[task] if steps is None else steps
-    if steps < 2:
-        raise ValueError(f"expected at least 2 steps, got {steps}")
-    if seed < 0:
-        raise ValueError(f"expected a seed of at least 0, got {seed}")
+    steps = SIZES[task] if steps is None else checked_count("steps", steps, least=2)
+    seed = checked_count("seed", seed, least=0)
     if len(policies) != len(needed):
         which = f" ({', then '.join(needed)})" if needed else ""
         raise ValueError(f"{task} needs {len(needed)} policy file(s){which}, got {len(policies)}")

@@ -12,7 +12,7 @@ import pytest
 
 h5py = pytest.importorskip("h5py", reason="h5py is in the extra sfbc-core[d4rl]")
 
-from sfbc_core import progress
+from sfbc_core import load_task, progress
 from sfbc_core.tasks.d4rl.datasets import read_hdf5
 from sfbc_core.tasks.d4rl.regeneration import recording
 from sfbc_core.tasks.d4rl.regeneration.maze2d import Maze2dRecorder
@@ -143,6 +143,41 @@ def test_a_kill_while_the_file_is_written_leaves_no_file_and_only_the_writing_is
     assert_nothing_is_left(tmp_path)
 
 
+@pytest.mark.parametrize("damage", ["truncated", "no state", "other rows", "other type"])
+def test_a_damaged_chunk_is_refused_by_name(tmp_path, monkeypatch, damage):
+    recipe, join = make_recipe(UMAZE, steps=60), recording._join
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(recording, "_join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        record(recipe, tmp_path, chunk=20)
+    chunk = sorted(tmp_path.rglob("*.npz"))[-1]
+    with np.load(chunk) as file:
+        columns = dict(file)
+    if damage == "truncated":
+        chunk.write_bytes(chunk.read_bytes()[:100])
+    elif damage == "no state":
+        np.savez(chunk, **{name: column for name, column in columns.items() if name != "state"})
+    elif damage == "other rows":  # which h5py would repeat to fill the space
+        np.savez(chunk, **{**columns, "rewards": columns["rewards"][:1]})
+    else:
+        np.savez(chunk, **{**columns, "rows": np.array("many")})
+    with pytest.raises(
+        ValueError, match=rf"{chunk.name} is a damaged chunk of a recording; remove the folder"
+    ) as caught:
+        record(recipe, tmp_path, chunk=20)
+    assert len(str(caught.value)) < 600 and recording._join is join
+
+
+def test_a_damaged_file_in_the_cache_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("SFBC_CACHE_DIR", str(tmp_path))
+    task = load_task(f"regen/{UMAZE}")
+    first = task.load_trajectories(transitions=60).fingerprint()
+    (path,) = tmp_path.rglob("*.hdf5")
+    for content in (b"", path.read_bytes()[:-200]):
+        path.write_bytes(content)
+        with pytest.warns(UserWarning, match="the cached data set is damaged and is generated again"):
+            assert task.load_trajectories(transitions=60).fingerprint() == first
+
+
 @pytest.mark.slow
 def test_a_process_that_was_killed_goes_on_and_ends_with_the_same_file(tmp_path):
     """kill -9 after the first chunk of 10,000 steps."""
@@ -190,8 +225,9 @@ def test_bad_recipes_are_refused(policy_file, untyped, tmp_path):
             {"policies": [hopper]},
             r"hopper.npz: latent_pi.0 .*expected a weight of shape \(16, 29\)",
         ),
-        (UMAZE, {"steps": 1}, "at least 2 steps, got 1"),
-        (UMAZE, {"seed": -1}, "seed of at least 0, got -1"),
+        (UMAZE, {"steps": 1}, "steps must be at least 2, got 1"),
+        (UMAZE, {"seed": -1}, "seed must be at least 0, got -1"),
+        (UMAZE, {"steps": "50"}, r"steps must be a whole number, got '50' \(str\)"),
     ):
         with pytest.raises(ValueError, match=message):
             make_recipe(task, **options)

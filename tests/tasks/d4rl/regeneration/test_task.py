@@ -86,7 +86,7 @@ def test_a_file_of_another_task_or_origin_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds data of unknown origin"):
         load_task("regen/maze2d-medium-v1").load_trajectories(folder=tmp_path)
     needed.write_text("<html>")
-    with pytest.raises(ValueError, match="not a file of regenerated data"):
+    with pytest.raises(ValueError, match="is not a complete HDF5 file"):
         load_task("regen/maze2d-medium-v1").load_trajectories(folder=tmp_path)
 
 
