@@ -283,4 +283,5 @@ def test_damaged_timings_are_made_anew(build, tmp_path, capsys):
         assert build.read_timings(path, "smoke") == {}
         assert f"{path}" in capsys.readouterr().err
     build.write_timings(path, "smoke", [])
+    capsys.readouterr()
     assert build.read_timings(path, "smoke") == {} and not capsys.readouterr().err
