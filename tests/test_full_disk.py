@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from sfbc_core.configuration import config_to_json
+from sfbc_core.files import save_json, save_tensors
 
 resource = pytest.importorskip("resource", reason="limits of a process are POSIX")
 
@@ -197,11 +201,6 @@ def test_what_was_there_stays_and_what_was_made_is_returned(script, tmp_path):
 
 def test_a_fit_goes_on_and_ends_with_the_same_bits(walk, tiny_sfbc, tmp_path):
     """Full at each write of the fit in turn: every checkpoint, every finished unit, the candidates, the agent."""
-    from dataclasses import replace
-
-    from sfbc_core.configuration import config_to_json
-    from sfbc_core.files import save_json, save_tensors
-
     save_tensors(tmp_path / "data.safetensors", walk.tensors())
     save_json(tmp_path / "config.json", config_to_json(replace(tiny_sfbc, planning_iterations=2)))
     names = run(FIT, tmp_path).split()

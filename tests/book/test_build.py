@@ -274,3 +274,14 @@ def test_the_command_line_lists_problems_and_fails(check_html, html, monkeypatch
     assert check_html.main([str(html)]) == 1
     assert "second.html: image without alt text: picture.png" in capsys.readouterr().out
     assert check_html.main([str(html / "nothing")]) == 1
+
+
+def test_damaged_timings_are_made_anew(build, tmp_path, capsys):
+    path = tmp_path / "timings.json"
+    for content in ("{", "[]", '{"smoke": 3}', '{"smoke": {"01": "long"}}'):
+        path.write_text(content)
+        assert build.read_timings(path, "smoke") == {}
+        assert f"{path}" in capsys.readouterr().err
+    build.write_timings(path, "smoke", [])
+    capsys.readouterr()
+    assert build.read_timings(path, "smoke") == {} and not capsys.readouterr().err
