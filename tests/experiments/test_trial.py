@@ -108,13 +108,15 @@ def test_bad_trials_are_refused_before_anything_is_trained(trial):
         ({"method": TINY}, r"method must be one of .*SfBCConfig.*got TrainingConfig"),
         ({"profile": "fast"}, r"profile must be one of .* got 'fast'"),
         ({"episodes": 0}, r"episodes must be at least 1, got 0"),
-        ({"episodes": "3"}, r"episodes must be a whole number, got '3' \(str\)"),
-        ({"transitions": "400"}, r"transitions must be a whole number, got '400' \(str\)"),
         ({"variants": {}}, r"expected at least one variant, got none"),
         ({"variants": {"another seed": {"seed": 4}}}, r"fields that decide how SfBC acts.*got \['seed'\]"),
         ({"variants": {"K = 3": {"iteration": 3}}}, "iteration must lie between 1 and 2, got 3"),
     ):
         with pytest.raises(ValueError, match=message):
+            replace(trial, **changes)
+    for changes in ({"episodes": "3"}, {"transitions": "400"}):
+        (name,) = changes
+        with pytest.raises(TypeError, match=rf"Trial\.{name} must be an int.*, got '\d+' of type str"):
             replace(trial, **changes)
 
 
