@@ -15,6 +15,8 @@ from importlib.util import find_spec
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from sfbc_core.files import user_path
+
 # What must be installed; h5py is here because the base class of D4RL's environments imports it.
 PACKAGES = ("d4rl", "gym", "mujoco", "dm_control", "h5py")
 FAMILIES = ("d4rl.locomotion", "d4rl.pointmaze", "d4rl.gym_mujoco", "d4rl.kitchen")
@@ -90,7 +92,7 @@ def _import() -> ModuleType:
 
 def _folder_of_d4rl() -> str:
     """Where D4RL's own downloads would go, which are not used here; D4RL makes the folder when it is imported."""
-    folder = os.environ.get("D4RL_DATASET_DIR") or os.path.expanduser("~/.d4rl/datasets")
+    folder = str(user_path(os.environ.get("D4RL_DATASET_DIR") or "~/.d4rl/datasets"))
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError:  # a read-only home directory is no reason to go without the environments
