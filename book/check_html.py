@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
-from sfbc_core.files import user_path
+from sfbc_core.paths import user_path
 
 ROOT = Path(__file__).resolve().parents[1]
 # Attributes through which a browser loads something by itself. Links that a reader clicks may lead anywhere.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 import sys
 import warnings
 from collections.abc import Sequence
@@ -14,6 +13,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from sfbc_core.configuration import converted
 
 
 @runtime_checkable
@@ -208,9 +209,10 @@ def as_words(bound: Float[Tensor, " act"]) -> str:
 
 def whole_number(value: Any) -> int | None:
     """`value` as an int where it is a whole number, such as 20, ``numpy.int64(20)`` or 20.0; otherwise None."""
-    if isinstance(value, numbers.Real) and not isinstance(value, bool) and float(value).is_integer():
-        return int(value)
-    return None
+    try:
+        return converted(int, value, "value")
+    except (TypeError, ValueError):
+        return None
 
 
 def checked_count(name: str, value: Any, least: int = 1) -> int:

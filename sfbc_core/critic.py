@@ -16,9 +16,10 @@ from torch.utils.data import TensorDataset
 from sfbc_core.arrays import ArrayLike, as_floats, as_given, warn_the_caller
 from sfbc_core.configuration import config_dataclass
 from sfbc_core.files import join_parts, split_parts
+from sfbc_core.loss_log import loss_history
 from sfbc_core.networks import ROUNDING, Ensemble, Standardizer, mlp, seeded_layers
 from sfbc_core.randomness import make_generator
-from sfbc_core.training import TrainingConfig, loss_history, train
+from sfbc_core.training import TrainingConfig, train
 from sfbc_core.trajectories import Trajectories
 
 # Rows (state, candidate) of one network call; see behavior/diffusion.py for why.

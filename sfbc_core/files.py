@@ -1,4 +1,4 @@
-"""Files that are never half-written, paths as users give them, and errors in words for what a disk or a file can do."""
+"""Files that are never half-written, and errors in words for what a disk or a file can do."""
 
 from __future__ import annotations
 
@@ -19,64 +19,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from sfbc_core.paths import file_to_write, user_path
+
 DIGEST = "sha256"  # the name of the digest in the metadata of tensors
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-# ---- paths -----------------------------------------------------------------------------------------------------------
-
-
-def user_path(path: str | os.PathLike) -> Path:
-    """A path as a user gives it: a leading `~` is the home folder.
-
-    Raises:
-        ValueError: `~name` of a user who is not known here.
-    """
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def make_folder(path: str | os.PathLike) -> Path:
-    """The folder, made if it is missing, with those above it; a link to a folder is as good as one.
-
-    Raises:
-        NotADirectoryError: there is a file of that name, or above it.
-        FileNotFoundError: a link on the way leads to nothing, such as a disk that is not mounted.
-        OSError: it cannot be made.
-    """
-    path = user_path(path)
-    _refuse_dangling(path)
-    there = next((part for part in (path, *path.parents) if part.exists()), None)
-    if there is not None and not there.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "expected a folder, this is a file", str(there))
-    path.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def file_to_write(path: str | os.PathLike) -> Path:
-    """Where to write a file: links are followed, so that they stay links, and the folder is made.
-
-    Raises:
-        IsADirectoryError: it is a folder.
-        OSError: as :func:`make_folder`.
-    """
-    path = user_path(path)
-    _refuse_dangling(path)
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "expected a file to write, this is a folder", str(path))
-    target = Path(os.path.realpath(path))
-    make_folder(target.parent)
-    return target
-
-
-def _refuse_dangling(path: Path) -> None:
-    for part in (path, *path.parents):
-        if part.is_symlink() and not part.exists():
-            raise FileNotFoundError(
-                errno.ENOENT, f"this is a link to {os.readlink(part)}, which is not there", str(part)
-            )
 
 
 # ---- writing ---------------------------------------------------------------------------------------------------------
@@ -93,7 +39,7 @@ def atomic_path(path: str | os.PathLike, size: int | None = None) -> Iterator[Pa
         size: about how many bytes will be written, for the error on a full disk.
 
     Raises:
-        OSError: as :func:`file_to_write` and :func:`writing`.
+        OSError: as :func:`~sfbc_core.paths.file_to_write` and :func:`writing`.
     """
     target = file_to_write(path)
     with writing(target, size):

@@ -13,17 +13,8 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from sfbc_core.configuration import config_from_json, config_to_json, differences
-from sfbc_core.files import (
-    check_layout,
-    load_json,
-    load_tensors,
-    make_folder,
-    save_json,
-    save_tensors,
-    short,
-    understanding,
-    user_path,
-)
+from sfbc_core.files import check_layout, load_json, load_tensors, save_json, save_tensors, short, understanding
+from sfbc_core.paths import make_folder, user_path
 from sfbc_core.trajectories import Trajectories
 
 

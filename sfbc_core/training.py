@@ -10,8 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from sfbc_core.checkpoints import restore_checkpoint, store_checkpoint
 from sfbc_core.configuration import config_dataclass
-from sfbc_core.files import check_layout, join_parts, load_tensors, save_tensors, split_parts, understanding
+from sfbc_core.loss_log import LossLog
 from sfbc_core.progress import progress_bar
 
 # (batch, number of the step, generator) -> named scalar losses, whose sum is minimised
@@ -148,9 +149,9 @@ def train(
         weight_decay=config.weight_decay,
         fused=True,
     )
-    log = _Log(config.log_every)
+    log = LossLog(config.log_every)
     if checkpoint is not None and checkpoint.exists():
-        first = _restore(checkpoint, networks, optimizer, generator, log, steps)
+        first = restore_checkpoint(checkpoint, networks, optimizer, generator, log, steps)
     for network in networks.values():
         network.train()
     with progress_bar(steps, progress or "", initial=first, enabled=progress is not None) as bar:
@@ -170,108 +171,8 @@ def train(
             done = step + 1
             log.add(values, done, last=done == steps)
             if checkpoint is not None and done % config.checkpoint_every == 0 and done < steps:
-                _store(checkpoint, networks, optimizer, generator, done, log)
+                store_checkpoint(checkpoint, networks, optimizer, generator, done, log)
             bar.update()
     for network in networks.values():
         network.eval()
     return log.history
-
-
-class _Log:
-    """Means of named losses over every so many steps. A loss that is absent from a step does not count there."""
-
-    def __init__(self, every: int) -> None:
-        self.every = every
-        self.history: dict[str, list[float]] = {}
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
-
-    def add(self, values: Mapping[str, Tensor], done: int, last: bool) -> None:
-        """Take in the losses of a step, the one after which `done` steps are done."""
-        for name, value in values.items():
-            # A sum stays on the device: reading it each step would stall a GPU.
-            self._sums[name] = self._sums.get(name, 0) + value.detach()
-            self._counts[name] = self._counts.get(name, 0) + 1
-        if not (last or done % self.every == 0):
-            return
-        for name, total in self._sums.items():
-            mean = total.item() / self._counts[name]
-            if not math.isfinite(mean):
-                raise FloatingPointError(
-                    f"the loss {name!r} is {mean} after {done} gradient steps; lower the learning rate?"
-                )
-            self.history.setdefault(name, []).append(mean)
-        self._sums, self._counts = {}, {}
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Everything, by name, for a checkpoint."""
-        return join_parts(
-            {
-                "history": {name: torch.tensor(means, dtype=torch.float64) for name, means in self.history.items()},
-                "sum": self._sums,
-                "count": {name: torch.tensor(count) for name, count in self._counts.items()},
-            }
-        )
-
-    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over what :meth:`tensors` gave."""
-        parts = split_parts(tensors)
-        self.history = loss_history(parts.pop("history", {}))
-        self._sums, counts = parts.pop("sum", {}), parts.pop("count", {})
-        check_layout(self._sums, {name: self._sums[name].new_empty(()) for name in counts})
-        check_layout(counts, dict.fromkeys(counts, torch.tensor(0)))
-        check_layout(parts, {})
-        if wrong := [str(total.dtype) for total in self._sums.values() if not total.is_floating_point()]:
-            raise ValueError(f"expected the sums of losses as floating-point numbers, got {wrong[0]}")
-        self._counts = {name: int(count) for name, count in counts.items()}
-
-
-def loss_history(tensors: Mapping[str, Tensor]) -> dict[str, list[float]]:
-    """The means of each loss along a training, from the tensors in which files keep them.
-
-    Raises:
-        ValueError: a tensor that is no list of numbers in double precision.
-    """
-    check_layout(tensors, {name: torch.empty(means.numel(), dtype=torch.float64) for name, means in tensors.items()})
-    return {name: means.tolist() for name, means in tensors.items()}
-
-
-def _store(path, networks, optimizer, generator, step, log) -> None:
-    """Everything that the rest of the training depends on."""
-    parts = {f"network-{name}": network.state_dict() for name, network in networks.items()}
-    moments = optimizer.state_dict()["state"]
-    parts |= {f"adam-{index}": state for index, state in moments.items()}
-    loop = {"generator": generator.get_state(), "step": torch.tensor(step), "moments": torch.tensor(len(moments))}
-    parts |= {"log": log.tensors(), "loop": loop}
-    save_tensors(path, join_parts(parts))
-
-
-def _restore(path, networks, optimizer, generator, log, steps) -> int:
-    """Put the stored state back in place; returns the number of steps already done, of `steps`."""
-    parts = split_parts(load_tensors(path))
-    with understanding(path, "is damaged or a checkpoint of another training, remove it"):
-        for name, network in networks.items():
-            tensors = parts.pop(f"network-{name}")
-            check_layout(tensors, network.state_dict())
-            network.load_state_dict(tensors)
-        moments = {int(name[5:]): parts.pop(name) for name in list(parts) if name.startswith("adam-")}
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        for index, tensors in moments.items():
-            like = dict.fromkeys(("exp_avg", "exp_avg_sq"), parameters[index])
-            check_layout(tensors, {"step": torch.tensor(0.0), **like})
-        log.load_tensors(parts.pop("log", {}))
-        loop = parts.pop("loop")
-        check_layout(parts, {})
-        # A parameter that no loss has reached yet has no moments, so their number cannot be told from the networks.
-        counts = {name: torch.tensor(0) for name in ("step", "moments")}
-        loop.setdefault("moments", torch.tensor(len(moments)))  # a checkpoint of before this was kept
-        check_layout(loop, {**counts, "generator": generator.get_state()})
-        done = int(loop["step"])
-        if not 0 < done < steps or len(moments) != int(loop["moments"]):
-            raise ValueError(
-                f"expected fewer than {steps} steps and moments of {int(loop['moments'])} parameters, "
-                f"got {done} steps and moments of {len(moments)}"
-            )
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-        generator.set_state(loop["generator"])
-    return done

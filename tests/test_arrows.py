@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sfbc_core"
 # A part, and what it imports nothing of; a part is a module or a folder directly in the package.
 ALGORITHMS = ("behavior", "critic", "planning", "selection", "methods")
 LOW = (
-    *("arrays", "files", "configuration", "randomness", "progress", "environments"),
-    *("trajectories", "transitions", "networks", "training", "run"),
+    *("arrays", "paths", "files", "configuration", "randomness", "progress", "environments"),
+    *("trajectories", "transitions", "networks", "loss_log", "checkpoints", "training", "run"),
 )
 FORBIDDEN = {
     "tasks": (*ALGORITHMS, "experiments", "book"),

@@ -10,18 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sfbc_core.files import (
-    atomic_path,
-    check_layout,
-    file_to_write,
-    load_json,
-    load_metadata,
-    load_tensors,
-    make_folder,
-    save_json,
-    save_tensors,
-    user_path,
-)
+from sfbc_core.files import atomic_path, check_layout, load_json, load_metadata, load_tensors, save_json, save_tensors
+from sfbc_core.paths import file_to_write, make_folder, user_path
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -92,7 +82,7 @@ def test_there_is_one_way_to_expand_a_path():
     """`~` in any path that a user gives goes through `user_path`; a second way would be forgotten somewhere."""
     files = [path for folder in ("sfbc_core", "book") for path in (ROOT / folder).rglob("*.py")]
     found = [path.name for path in files if re.search(r"\bexpanduser\b|\.home\(\)", path.read_text(encoding="utf-8"))]
-    assert found == ["files.py"]
+    assert found == ["paths.py"]
 
 
 def test_tensors_round_trip_and_damage_is_reported(tmp_path):

@@ -15,9 +15,10 @@ from torch.utils.data import TensorDataset
 
 from sfbc_core.arrays import ArrayLike, as_floats, as_given, as_tensor
 from sfbc_core.files import join_parts, split_parts
+from sfbc_core.loss_log import loss_history
 from sfbc_core.networks import ActionScaler, Standardizer, seeded_layers
 from sfbc_core.randomness import RandomSource, make_generator, standard_normal
-from sfbc_core.training import TrainingConfig, loss_history, train
+from sfbc_core.training import TrainingConfig, train
 from sfbc_core.trajectories import Trajectories
 
 SAMPLED_TOGETHER = {"cpu": 65_536, "cuda": 1_048_576}  # actions that are drawn and scaled at a time

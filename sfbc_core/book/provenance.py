@@ -29,11 +29,14 @@ class Provenance:
         others: the chapter's other parameters by name, of those in `PARAMETERS`.
 
     Raises:
+        TypeError: a parameter that is not in `PARAMETERS`.
         ValueError: an unknown profile, or a parameter of another type, as papermill gives one with the wrong option.
     """
 
     def __init__(self, profile: str, seed: int, **others: Any) -> None:
         self.profile = checked_profile(profile)
+        if unknown := sorted(set(others) - set(PARAMETERS)):
+            raise TypeError(f"expected parameters among {sorted(PARAMETERS)}, got {unknown}; add them to PARAMETERS")
         for name, value in {"seed": seed, **others}.items():
             kind, words = PARAMETERS[name]
             if type(value) is not kind:

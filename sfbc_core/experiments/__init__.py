@@ -3,11 +3,11 @@
 from sfbc_core.experiments.paper import PaperSettings, ReportedScore, paper_config, paper_settings, reported
 from sfbc_core.experiments.playback import record_episode
 from sfbc_core.experiments.results import Results
-from sfbc_core.experiments.running import run_suite, stored_results, suite_results
+from sfbc_core.experiments.running import run_suite, run_trials, stored_results, suite_results
 from sfbc_core.experiments.settings import method_config, small_config, smoke_config
 from sfbc_core.experiments.statistics import mean_interval, success_interval
 from sfbc_core.experiments.tables import score_table
-from sfbc_core.experiments.trial import Trial, run_trial, run_trials
+from sfbc_core.experiments.trial import Trial, run_trial
 
 __all__ = [
     "PaperSettings",

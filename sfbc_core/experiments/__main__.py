@@ -14,7 +14,7 @@ from sfbc_core.experiments.running import described, run_suite, stored_results
 from sfbc_core.experiments.suites import SUITES
 from sfbc_core.experiments.tables import score_table
 from sfbc_core.experiments.trial import Trial
-from sfbc_core.files import user_path
+from sfbc_core.paths import user_path
 
 RESULTS = Path("book/results")
 DESCRIPTION = """\

@@ -15,7 +15,8 @@ from filelock import FileLock
 
 from sfbc_core.experiments.checks import RESULT
 from sfbc_core.experiments.trial import Trial
-from sfbc_core.files import load_json, make_folder, save_json, save_text, understanding, user_path
+from sfbc_core.files import load_json, save_json, save_text, understanding
+from sfbc_core.paths import make_folder, user_path
 
 MEASUREMENTS = "measurements"  # folder beside the lines: what is measured of each agent, one file a trial
 

@@ -1,15 +1,17 @@
-"""Suites run: the trials that are missing, what is measured of their agents, and the file that chapters read."""
+"""Many trials run: in a row or on an executor; of a suite those that are missing, with measurements, into its file."""
 
 from __future__ import annotations
 
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, as_completed
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from sfbc_core.experiments.measurements import Measurement
 from sfbc_core.experiments.results import (
@@ -20,8 +22,9 @@ from sfbc_core.experiments.results import (
     save_measurements,
 )
 from sfbc_core.experiments.suites import suite_named
-from sfbc_core.experiments.trial import Trial, run_trial, trained_agent, with_one_thread
-from sfbc_core.files import load_json, user_path
+from sfbc_core.experiments.trial import Trial, run_trial, trained_agent
+from sfbc_core.files import load_json
+from sfbc_core.paths import user_path
 from sfbc_core.tasks import load_task
 
 
@@ -136,3 +139,23 @@ def _run_one(trial: Trial, suite: str, runs: Path, folder: Path, progress: bool,
             values[name] = measure(trial, agent, task, data)
             save_measurements(path, values)
     return result
+
+
+def run_trials(
+    trials: Sequence[Trial], folder: str | os.PathLike, executor: Executor | None = None, **options: Any
+) -> list[dict[str, Any]]:
+    """Run many trials, here or on any `concurrent.futures` executor (processes, or a dask cluster's); results in order.
+
+    Trials are independent, and each stores its result when it is done: a run that is cut short loses only what was under
+    way. `options` are those of :func:`run_trial`: `device`, `progress`, `data_folder`.
+    """
+    one = partial(run_trial, folder=folder, **options)
+    if executor is None:
+        return [one(trial) for trial in trials]
+    return list(executor.map(partial(with_one_thread, one), trials))
+
+
+def with_one_thread(function: Callable[[Trial], Any], trial: Trial) -> Any:
+    """`function` of a trial, in a worker that has its share of the cores; without this, each would use all of them."""
+    torch.set_num_threads(1)
+    return function(trial)

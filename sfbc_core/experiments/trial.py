@@ -6,14 +6,12 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Mapping
 from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import torch
 from filelock import FileLock
 
 from sfbc_core.arrays import checked_count
@@ -22,9 +20,10 @@ from sfbc_core.evaluation import evaluate
 from sfbc_core.experiments.checks import check_numbers, check_result, check_variant
 from sfbc_core.experiments.profiles import checked_profile
 from sfbc_core.experiments.provenance import provenance_facts
-from sfbc_core.files import load_json, make_folder, save_json, understanding, user_path
+from sfbc_core.files import load_json, save_json, understanding
 from sfbc_core.methods import METHODS, GradientMethod, Method
 from sfbc_core.methods.base import AGENT_FILE
+from sfbc_core.paths import make_folder, user_path
 from sfbc_core.progress import progress_bar
 from sfbc_core.run import Run
 from sfbc_core.tasks import load_task
@@ -253,28 +252,3 @@ def _evaluated(trial: Trial, agent: Method, folder: Path, progress: bool) -> dic
                 }
                 save_json(path, done)
     return {name: done[name] for name in trial.variants}
-
-
-def run_trials(
-    trials: Sequence[Trial], folder: str | os.PathLike, executor: Executor | None = None, **options: Any
-) -> list[dict[str, Any]]:
-    """Run many trials, here or on any `concurrent.futures` executor (processes, or a dask cluster's); results in order.
-
-    Trials are independent, and each stores its result when it is done: a run that is cut short loses only what was under
-    way. `options` are those of :func:`run_trial`: `device`, `progress`, `data_folder`.
-    """
-    return on_executor(partial(run_trial, folder=folder, **options), trials, executor)
-
-
-def on_executor(one: Callable[[Trial], Any], trials: Sequence[Trial], executor: Executor | None) -> list[Any]:
-    """`one` of every trial, in order: in this process, or on an executor whose workers have one thread each."""
-    if executor is None:
-        return [one(trial) for trial in trials]
-    # Each worker has its share of the cores; without this, every one of them would use all cores.
-    return list(executor.map(partial(with_one_thread, one), trials))
-
-
-def with_one_thread(function: Callable[[Trial], Any], trial: Trial) -> Any:
-    """`function` of a trial, in a worker that has its share of the cores."""
-    torch.set_num_threads(1)
-    return function(trial)

@@ -19,16 +19,8 @@ from torch import Tensor
 from sfbc_core.arrays import ArrayLike, as_floats, as_given
 from sfbc_core.configuration import config_from_json, config_to_json
 from sfbc_core.evaluation import MemorylessPolicy, Policy
-from sfbc_core.files import (
-    join_parts,
-    load_metadata,
-    load_tensors,
-    save_tensors,
-    short,
-    split_parts,
-    understanding,
-    user_path,
-)
+from sfbc_core.files import join_parts, load_metadata, load_tensors, save_tensors, short, split_parts, understanding
+from sfbc_core.paths import user_path
 from sfbc_core.randomness import RandomSource, make_generator
 from sfbc_core.run import Model, Run, load_model
 from sfbc_core.trajectories import Trajectories

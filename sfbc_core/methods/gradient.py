@@ -11,11 +11,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sfbc_core.files import join_parts, split_parts
+from sfbc_core.loss_log import loss_history
 from sfbc_core.methods.base import Method
 from sfbc_core.networks import ActionScaler, Standardizer, seeded_layers
 from sfbc_core.randomness import RandomSource, make_generator
 from sfbc_core.run import Run
-from sfbc_core.training import Rows, loss_history, train
+from sfbc_core.training import Rows, train
 from sfbc_core.trajectories import Trajectories
 from sfbc_core.transitions import Transitions
 

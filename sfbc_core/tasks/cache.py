@@ -10,7 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from sfbc_core.files import DIGEST, load_metadata, load_tensors, save_tensors, short, user_path
+from sfbc_core.files import DIGEST, load_metadata, load_tensors, save_tensors, short
+from sfbc_core.paths import user_path
 from sfbc_core.trajectories import Trajectories
 
 

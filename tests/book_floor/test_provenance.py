@@ -31,6 +31,11 @@ def test_an_unknown_profile_is_refused_in_the_first_cell():
         Provenance("fast", 0)
 
 
+def test_a_parameter_that_nobody_described_is_refused_by_its_name():
+    with pytest.raises(TypeError, match=r"expected parameters among \['results'.*got \['alpha'\]"):
+        Provenance("smoke", 0, alpha=3)
+
+
 @pytest.mark.usefixtures("untyped")
 @pytest.mark.parametrize(
     ("changes", "message"),

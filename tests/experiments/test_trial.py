@@ -220,9 +220,9 @@ import json, sys, time, torch
 from sfbc_core.experiments import Trial, run_trial
 import sfbc_core.training
 torch.set_num_threads(1)
-store = sfbc_core.training._store
+store = sfbc_core.training.store_checkpoint
 if len(sys.argv) > 3:
-    sfbc_core.training._store = lambda *arguments: (store(*arguments), time.sleep(float(sys.argv[3])))
+    sfbc_core.training.store_checkpoint = lambda *arguments: (store(*arguments), time.sleep(float(sys.argv[3])))
 print(json.dumps(run_trial(Trial.from_json(json.load(open(sys.argv[1]))), sys.argv[2])["variants"]))
 """
 

@@ -11,31 +11,16 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from small_methods import EVERY, SMALL, TRAINING, fitted
 
-from sfbc_core import CriticConfig, DiffusionConfig, GaussianConfig, ScoreNetworkConfig, TrainingConfig, training
+from sfbc_core import training
 from sfbc_core.experiments.trial import Trial, run_trial
 from sfbc_core.files import load_json, load_metadata, save_json
 from sfbc_core.methods import METHODS, Method
 from sfbc_core.methods.awr import AWRConfig
 from sfbc_core.methods.base import AGENT_FILE
-from sfbc_core.methods.decision_transformer import DecisionTransformerConfig
 from sfbc_core.methods.iql import IQLConfig
 from sfbc_core.methods.sfbc import SfBCConfig
-
-TRAINING = TrainingConfig(gradient_steps=60, batch_size=16, learning_rate=1e-3, checkpoint_every=20, log_every=7)
-CRITIC = CriticConfig(hidden=(8, 8), members=2, training=TRAINING)
-NETWORK = ScoreNetworkConfig(widths=(8,), embedding_dim=8, fourier_features=4)
-SMALL = {
-    SfBCConfig: SfBCConfig(DiffusionConfig(NETWORK, training=TRAINING), CRITIC, value_candidates=3, num_candidates=4),
-    AWRConfig: AWRConfig(GaussianConfig(hidden=8, layers=1, training=TRAINING), CRITIC),
-    IQLConfig: IQLConfig(hidden=(8, 8), training=TRAINING),
-    DecisionTransformerConfig: DecisionTransformerConfig(context=4, embedding=8, layers=1, training=TRAINING),
-}
-EVERY = pytest.mark.parametrize("config", SMALL.values(), ids=lambda config: type(config).__name__)
-
-
-def fitted(config, data, *options):
-    return METHODS[type(config)](config).fit(data, *options)
 
 
 def assert_same(first, second):
@@ -72,17 +57,18 @@ def edits(tensors):
     yield "one too many of a part", {**tensors, f"{next(iter(tensors)).partition('.')[0]}.more": torch.ones(1)}
 
 
-def each_edit(path, load, refused):
-    """Load after every edit of the file at `path`, and after every way to break it off."""
+def refusals(path, load, refused):
+    """Load after every edit of the file at `path`, and after every way to break it off; how often it was refused."""
     good, tensors, metadata = path.read_bytes(), load_file(path), load_metadata(path)
     metadata.pop("sha256")
-    for what, edited in edits(tensors):
+    wrong, sizes = list(edits(tensors)), (0, 7, 40, len(good) // 2, len(good) - 1)
+    for what, edited in wrong:
         save_file(edited, path, metadata=metadata)
         try:
             refused(load, path)
         except pytest.fail.Exception as error:
             raise AssertionError(f"accepted: {what}") from error
-    for size in (0, 7, 40, len(good) // 2, len(good) - 1):
+    for size in sizes:
         path.write_bytes(good[:size])
         refused(load, path, "not a readable safetensors file")
     middle = bytearray(good)
@@ -91,31 +77,36 @@ def each_edit(path, load, refused):
     refused(load, path, "was changed since it was written")
     save_file(tensors, path, metadata=metadata)  # an older file, which has no digest, is still read
     load()
+    return len(wrong) + len(sizes) + 1
 
 
 @EVERY
 def test_a_damaged_agent_is_refused(config, walk, tmp_path, refused):
     fitted(config, walk).save(tmp_path)
-    each_edit(tmp_path / AGENT_FILE, lambda: Method.load(tmp_path), refused)
+    path = tmp_path / AGENT_FILE
+    # Two edits of each tensor at least, and those of the whole file.
+    assert refusals(path, lambda: Method.load(tmp_path), refused) > 2 * len(load_file(path))
 
 
 @EVERY
 def test_a_damaged_unit_of_a_run_is_refused(config, walk, tmp_path, refused):
     fitted(config, walk, tmp_path)
-    for path in sorted(tmp_path.glob("*.safetensors")):
-        each_edit(path, lambda: fitted(config, walk, tmp_path), refused)
+    units = sorted(tmp_path.glob("*.safetensors"))
+    assert {path.stem for path in units} >= set(METHODS[type(config)](config).models())
+    for path in units:
+        assert refusals(path, lambda: fitted(config, walk, tmp_path), refused) > 2 * len(load_file(path))
 
 
 @EVERY
 def test_a_damaged_checkpoint_is_refused(config, walk, tmp_path, refused, monkeypatch):
-    store = training._store
+    store = training.store_checkpoint
 
     def killed_after(*arguments):
         store(*arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(training, "_store", killed_after)
+        patched.setattr(training, "store_checkpoint", killed_after)
         fitted(config, walk, tmp_path)
     (path,) = tmp_path.glob("*.partial.safetensors")
     tensors = load_file(path)
@@ -186,7 +177,7 @@ class Needs(Method, config=NeedsConfig):
     def learn(self, data, run, progress):
         return None
 
-    def act(self, observations, generator=None):
+    def decide(self, observations, generator):
         return observations
 
     def models(self):

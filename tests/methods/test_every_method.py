@@ -1,4 +1,6 @@
-"""What holds for every method that is registered: a new one is tested here by adding a config of seconds to `SMALL`."""
+"""What holds for every method that is registered: a new one is tested here by adding a config of seconds to `SMALL`
+in tests/support/small_methods.py.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_methods import EVERY, SMALL, TRAINING, fitted
 from torch import nn
 
-from sfbc_core import CriticConfig, DiffusionConfig, GaussianConfig, ScoreNetworkConfig, TrainingConfig
+from sfbc_core import TrainingConfig
 from sfbc_core.configuration import config_dataclass, config_from_json, config_to_json
 from sfbc_core.evaluation import start_policy
 from sfbc_core.files import join_parts, load_tensors, save_json, save_tensors
@@ -25,24 +28,8 @@ from sfbc_core.methods.awr import AWRConfig
 from sfbc_core.methods.base import AGENT_FILE, method_named
 from sfbc_core.methods.decision_transformer import DecisionTransformerConfig
 from sfbc_core.methods.gradient import batch_of
-from sfbc_core.methods.iql import IQLConfig
 from sfbc_core.methods.sfbc import SfBCConfig
 from sfbc_core.networks import mlp
-
-TRAINING = TrainingConfig(gradient_steps=60, batch_size=16, learning_rate=1e-3, checkpoint_every=20, log_every=7)
-CRITIC = CriticConfig(hidden=(8, 8), training=TRAINING)
-NETWORK = ScoreNetworkConfig(widths=(8,), embedding_dim=8, fourier_features=4)
-SMALL = {
-    SfBCConfig: SfBCConfig(DiffusionConfig(NETWORK, training=TRAINING), CRITIC, value_candidates=3, num_candidates=4),
-    AWRConfig: AWRConfig(GaussianConfig(hidden=8, layers=1, training=TRAINING), CRITIC),
-    IQLConfig: IQLConfig(hidden=(8, 8), training=TRAINING),
-    DecisionTransformerConfig: DecisionTransformerConfig(context=4, embedding=8, layers=1, training=TRAINING),
-}
-EVERY = pytest.mark.parametrize("config", SMALL.values(), ids=lambda config: type(config).__name__)
-
-
-def fitted(config, data, *options):
-    return METHODS[type(config)](config).fit(data, *options)
 
 
 def weights(agent):
@@ -226,8 +213,8 @@ from sfbc_core.methods import METHODS
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])
 if len(sys.argv) > 2:  # wait after every checkpoint, to be killed there
-    store = sfbc_core.training._store
-    sfbc_core.training._store = lambda *arguments: (store(*arguments), time.sleep(600))
+    store = sfbc_core.training.store_checkpoint
+    sfbc_core.training.store_checkpoint = lambda *arguments: (store(*arguments), time.sleep(600))
 config = config_from_json(json.loads((folder / "config.json").read_text()), *METHODS)
 data = Trajectories(**load_tensors(folder / "data.safetensors"))
 METHODS[type(config)](config).fit(data, folder / "run").save(folder / "agent")

@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 from jaxtyping import Bool, Float
 
-from sfbc_core.files import short, user_path
+from sfbc_core.files import short
+from sfbc_core.paths import user_path
 
 REAL = "biuf"  # NumPy's letters for bool, int, unsigned and float: what can become float32 without losing its meaning
 EXPECTED = {1: "one number for each transition, (N,) or (N, 1)", 2: "one vector for each transition, (N, coordinates)"}

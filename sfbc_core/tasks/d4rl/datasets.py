@@ -12,7 +12,8 @@ import h5py
 import numpy as np
 from jaxtyping import Bool, Float
 
-from sfbc_core.files import short, user_path
+from sfbc_core.files import short
+from sfbc_core.paths import user_path
 from sfbc_core.tasks.d4rl import oddities
 from sfbc_core.tasks.d4rl.columns import column, flags, numbers, open_hdf5, reading
 from sfbc_core.tasks.d4rl.download import download_file

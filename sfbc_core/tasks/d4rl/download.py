@@ -20,7 +20,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from sfbc_core.configuration import config_dataclass
-from sfbc_core.files import file_to_write, load_json, save_json, user_path, writing
+from sfbc_core.files import load_json, save_json, writing
+from sfbc_core.paths import file_to_write, user_path
 from sfbc_core.progress import progress_bar
 
 BLOCK = 1 << 14  # bytes read at a time; small, because a block that is cut off by a broken connection is lost

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from sfbc_core.files import user_path
+from sfbc_core.paths import user_path
 
 # What must be installed; h5py is here because the base class of D4RL's environments imports it.
 PACKAGES = ("d4rl", "gym", "mujoco", "dm_control", "h5py")

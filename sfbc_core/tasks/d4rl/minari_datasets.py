@@ -19,7 +19,8 @@ import h5py
 import numpy as np
 
 from sfbc_core.arrays import ArrayLike
-from sfbc_core.files import short, user_path
+from sfbc_core.files import short
+from sfbc_core.paths import user_path
 from sfbc_core.tasks.d4rl.columns import column, flags, numbers, reading
 from sfbc_core.trajectories import Trajectories
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-from sfbc_core.files import short, user_path
+from sfbc_core.files import short
+from sfbc_core.paths import user_path
 
 # The names of the layers (first hidden, second hidden, mean, log standard deviation) in rlkit and in Stable-Baselines3.
 LAYOUTS = (

@@ -17,7 +17,8 @@ import h5py
 import numpy as np
 from filelock import FileLock
 
-from sfbc_core.files import atomic_path, file_to_write, save_json, short, understanding, user_path
+from sfbc_core.files import atomic_path, save_json, short, understanding
+from sfbc_core.paths import file_to_write, user_path
 from sfbc_core.progress import progress_bar
 from sfbc_core.tasks.d4rl.columns import open_hdf5
 from sfbc_core.tasks.d4rl.datasets import dataset_folder
