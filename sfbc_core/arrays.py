@@ -37,11 +37,11 @@ def as_tensor(name: str, value: ArrayLike, rank: int, dtype: torch.dtype, device
     Args:
         name: of the array, for errors.
         value: a tensor, an array, nested lists, a DataFrame: numbers in any layout.
-        dtype: `torch.bool` asks for flags, 0 or 1.
+        dtype: `torch.bool` asks for flags, 0 or 1; one of integers, for whole numbers.
 
     Raises:
         TypeError: something that holds no real numbers.
-        ValueError: a ragged array, another rank, or flags that are not 0 or 1.
+        ValueError: a ragged array, another rank, flags that are not 0 or 1, or integers that are not whole.
     """
     tensor = _of_any_shape(name, value)
     if tensor.ndim != rank:
@@ -49,6 +49,8 @@ def as_tensor(name: str, value: ArrayLike, rank: int, dtype: torch.dtype, device
     tensor = tensor.to(device)
     if dtype is torch.bool and tensor.dtype is not torch.bool and not ((tensor == 0) | (tensor == 1)).all():
         raise ValueError(f"{name} must hold flags (0 or 1, False or True), got other values")
+    if dtype is torch.int64 and tensor.is_floating_point() and not (tensor == tensor.trunc()).all():
+        raise ValueError(f"{name} must hold whole numbers, got others")
     if tensor.dtype is torch.float64 and dtype is torch.float32:
         _warn_of_collapse(name, tensor)
     return tensor.to(dtype).contiguous()

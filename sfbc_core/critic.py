@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.utils.data import TensorDataset
 
-from sfbc_core.arrays import ArrayLike, as_floats, as_given, warn_the_caller
+from sfbc_core.arrays import ArrayLike, as_floats, as_given, as_tensor, check_finite, warn_the_caller
 from sfbc_core.configuration import config_dataclass
 from sfbc_core.files import join_parts, split_parts
 from sfbc_core.loss_log import loss_history
@@ -111,9 +111,9 @@ class QCritic:
     def fit(
         self,
         trajectories: Trajectories,
-        targets: Float[Tensor, " N"],
+        targets: Float[Tensor, " N"] | ArrayLike,
         *,
-        rows: Int[Tensor, " R"] | None = None,
+        rows: Int[Tensor, " R"] | ArrayLike | None = None,
         checkpoint: Path | None = None,
         progress: bool = False,
     ) -> QCritic:
@@ -128,20 +128,21 @@ class QCritic:
             progress: whether to show a progress bar.
 
         Raises:
+            TypeError: targets or rows that are no real numbers.
             ValueError: a wrong number of targets, targets that are not finite, or no rows.
         """
+        # In double precision, which not every device has.
+        targets = as_tensor("targets", targets, 1, torch.float64, torch.device("cpu"))
         if targets.shape != (len(trajectories),):
             raise ValueError(
                 f"expected one target for each of the {len(trajectories)} transitions, got {tuple(targets.shape)}"
             )
-        if not torch.isfinite(targets).all():
-            raise ValueError("targets must be finite, found NaN or infinity")
-        if rows is not None and len(rows) == 0:
+        check_finite("targets", targets)
+        chosen = slice(None) if rows is None else as_tensor("rows", rows, 1, torch.int64, torch.device("cpu"))
+        targets = targets[chosen]
+        if not len(targets):
             raise ValueError("expected at least one transition to learn from, got no rows")
-        chosen = slice(None) if rows is None else rows.cpu()
         trajectories = trajectories.to(self.device)
-        # In double precision, which not every device has.
-        targets = targets.detach().cpu().double()[chosen]
         self._build(trajectories.observation_dim, trajectories.action_dim)
         self.offset = float(targets.mean())
         self.scale = self.config.scale_of(targets)

@@ -69,6 +69,25 @@ def test_the_unit_of_rewards_makes_no_difference_without_a_floor(walk, power):
     assert other.scale == 2.0**power * one.scale
 
 
+@pytest.mark.usefixtures("untyped")
+def test_targets_and_rows_may_be_arrays_or_lists(walk):
+    config = CriticConfig(hidden=(8,), training=TrainingConfig(gradient_steps=3, batch_size=4))
+    rows = torch.arange(0, 240, 3)
+    expected = QCritic(config).fit(walk, walk.rewards, rows=rows).q(walk.observations, walk.actions[:, None])
+    for form in (torch.Tensor.numpy, torch.Tensor.tolist, lambda tensor: tensor.double()):
+        critic = QCritic(config).fit(walk, form(walk.rewards), rows=form(rows))
+        assert torch.equal(critic.q(walk.observations, walk.actions[:, None]), expected)
+    for targets, rows, error, message in (
+        ("high", None, TypeError, "targets must hold real numbers, got str"),
+        (walk.rewards[:3], None, ValueError, "one target for each of the 240 transitions"),
+        (walk.rewards * float("inf"), None, ValueError, "targets must be finite, found NaN or infinity first in row"),
+        (walk.rewards, [0.5, 1.0], ValueError, "rows must hold whole numbers"),
+        (walk.rewards, [], ValueError, "at least one transition to learn from"),
+    ):
+        with pytest.raises(error, match=message):
+            QCritic(config).fit(walk, targets, rows=rows)
+
+
 def test_a_floor_that_counts_says_so(walk):
     config = CriticConfig(hidden=(8,), training=TrainingConfig(gradient_steps=1, batch_size=4))
     with pytest.warns(
