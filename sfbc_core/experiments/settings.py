@@ -78,6 +78,8 @@ def sfbc_config(task: str, profile: str, seed: int) -> SfBCConfig:
     family = task.removeprefix("regen/").partition("-")[0]
     if family == "maze2d":
         return _maze2d_config(task.split("-")[1], profile, seed)
+    if task == "toy-maze":
+        return _toy_maze_config(profile, seed)
     if profile == "full":
         return paper_config(task, seed)
     shared = {"planning_iterations": paper_settings(task).planning_iterations, "seed": seed}
@@ -113,6 +115,22 @@ def _maze2d_config(maze: str, profile: str, seed: int) -> SfBCConfig:
     if profile == "smoke":
         return smoke_config(members=2, **shared)
     return small_config(widths=(64, 32), behavior_steps=4_000, value_every=2, **CRITIC[maze], **shared)
+
+
+def _toy_maze_config(profile: str, seed: int) -> SfBCConfig:
+    """Chapter 6's: an iteration is cheap, so that many seeds can be run."""
+    config = small_config(
+        widths=(64, 32),
+        behavior_steps=choose(profile, smoke=20, quick=1_000, full=10_000),
+        critic_steps=choose(profile, smoke=20, quick=1_200, full=6_000),
+        solver_steps=15,
+        planning_iterations=5,
+        num_candidates=16,
+        discount=paper_settings("toy-maze").discount,
+        seed=seed,
+    )
+    training = replace(config.critic.training, batch_size=256, learning_rate=5e-3)
+    return replace(config, critic=replace(config.critic, hidden=(128, 128), training=training))
 
 
 # ---- Other methods ---------------------------------------------------------------------------------------------------
