@@ -36,8 +36,8 @@ serve: $(VENV) ## serve the built book on http://127.0.0.1:8000
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 .PHONY: results
-results: $(VENV) ## run those trials behind a chapter that are not stored, hours (SUITE=maze2d, antmaze, locomotion, pilots)
-	@test -n "$(SUITE)" || { echo "Say which: make results SUITE=maze2d (or antmaze, locomotion, pilots)." >&2; exit 1; }
+results: $(VENV) ## run those trials behind a chapter that are not stored, hours (SUITE=toy-maze, maze2d, antmaze, locomotion, pilots)
+	@test -n "$(SUITE)" || { echo "Say which: make results SUITE=maze2d (or toy-maze, antmaze, locomotion, pilots)." >&2; exit 1; }
 	$(BIN)/python -m sfbc_core.experiments run $(SUITE) --profile $(PROFILE) --jobs $(JOBS)
 
 .PHONY: lab
