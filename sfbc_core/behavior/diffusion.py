@@ -31,7 +31,7 @@ class SolverConfig:
     steps: int = 15  # D, network evaluations; the paper's Table 1 uses 15
     order: int = 3  # the paper's
     method: Method = "singlestep"  # as in public code; the paper does not say
-    spacing: Spacing = "time"  # as in public code; "log_snr" is more accurate for the same D (chapter 3)
+    spacing: Spacing = "time"  # as in public code; what others do, chapter 3 measures
     prediction: Prediction = "noise"  # as in public code; the paper does not say
     t_end: float = 1e-3  # as in public code; the paper does not say
     high_order_start: bool = False
