@@ -112,7 +112,10 @@ fi
 endef
 
 $(VENV): requirements.txt pyproject.toml
-	@$(find_python); if [ ! -x $(BIN)/python ]; then $$make_venv .venv; fi
+	@if [ ! -x $(BIN)/python ]; then $(find_python); $$make_venv .venv; fi
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "The folder .venv was made with $$($(BIN)/python --version 2>&1), and the pinned packages need 3.11." >&2; \
+	  echo "Remove it and name another interpreter: rm -rf .venv; make ... PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	@touch $@
