@@ -136,6 +136,7 @@ def _toy_maze_config(profile: str, seed: int) -> SfBCConfig:
         widths=(64, 32),
         behavior_steps=choose(profile, smoke=20, quick=1_000, full=10_000),
         critic_steps=choose(profile, smoke=20, quick=1_200, full=6_000),
+        solver_steps=choose(profile, smoke=3, quick=15, full=15),
         planning_iterations=choose(profile, smoke=2, quick=8, full=8),
         num_candidates=16,
         discount=paper_settings("toy-maze").discount,

@@ -78,7 +78,7 @@ def toy_maze_trials(profile: str) -> list[Trial]:
                 Trial(
                     "toy-maze",
                     replace(config, **changes),
-                    episodes=choose(profile, smoke=4, quick=50, full=200),
+                    episodes=choose(profile, smoke=2, quick=50, full=200),
                     variants=each_iteration(config),
                     transitions=transitions,
                     data_seed=seed,
