@@ -36,8 +36,8 @@ serve: $(VENV) ## serve the built book on http://127.0.0.1:8000
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 .PHONY: results
-results: $(VENV) ## run those trials behind a chapter that are not stored, hours (SUITE=maze2d, antmaze, locomotion, pilots)
-	@test -n "$(SUITE)" || { echo "Say which: make results SUITE=maze2d (or antmaze, locomotion, pilots)." >&2; exit 1; }
+results: $(VENV) ## run those trials behind a chapter that are not stored, hours (SUITE=toy-maze, maze2d, antmaze, locomotion, pilots)
+	@test -n "$(SUITE)" || { echo "Say which: make results SUITE=maze2d (or toy-maze, antmaze, locomotion, pilots)." >&2; exit 1; }
 	$(BIN)/python -m sfbc_core.experiments run $(SUITE) --profile $(PROFILE) --jobs $(JOBS)
 
 .PHONY: lab
@@ -112,7 +112,10 @@ fi
 endef
 
 $(VENV): requirements.txt pyproject.toml
-	@$(find_python); if [ ! -x $(BIN)/python ]; then $$make_venv .venv; fi
+	@if [ ! -x $(BIN)/python ]; then $(find_python); $$make_venv .venv; fi
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "The folder .venv was made with $$($(BIN)/python --version 2>&1), and the pinned packages need 3.11." >&2; \
+	  echo "Remove it and name another interpreter: rm -rf .venv; make ... PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	@touch $@

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -25,6 +26,15 @@ def test_the_lines_for_your_own_data_run(tmp_path, monkeypatch, walk, tiny_sfbc)
     exec(block, names)
     assert names["actions"].shape == (5, 2)
     assert (tmp_path / "my_agent" / "agent.safetensors").is_file()
+
+
+def test_the_table_of_chapters_has_their_titles():
+    rows = re.findall(r"^\| (\d+) (.*?) \|", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    titles = {}
+    for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"):
+        first = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+        titles[int(path.name[:2])] = re.search(r"^# (.*)$", first, flags=re.MULTILINE)[1]
+    assert {int(number): title for number, title in rows} == titles
 
 
 # ---- the tree of files ----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from sfbc_core.behavior.base import BehaviorModel
 from sfbc_core.behavior.diffusion import DiffusionBehavior, DiffusionConfig, SolverConfig
+from sfbc_core.behavior.fidelity import Fidelity, check_fidelity, solver_error
 from sfbc_core.behavior.gaussian import GaussianBehavior, GaussianConfig
 from sfbc_core.behavior.vae import VAEBehavior, VAEConfig
 
@@ -9,9 +10,12 @@ __all__ = [
     "BehaviorModel",
     "DiffusionBehavior",
     "DiffusionConfig",
+    "Fidelity",
     "GaussianBehavior",
     "GaussianConfig",
     "SolverConfig",
     "VAEBehavior",
     "VAEConfig",
+    "check_fidelity",
+    "solver_error",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from copy import copy
+from dataclasses import field, replace
 from functools import cache
 
 import torch
@@ -30,7 +31,7 @@ class SolverConfig:
     steps: int = 15  # D, network evaluations; the paper's Table 1 uses 15
     order: int = 3  # the paper's
     method: Method = "singlestep"  # as in public code; the paper does not say
-    spacing: Spacing = "time"  # as in public code; "log_snr" is more accurate for the same D (chapter 3)
+    spacing: Spacing = "time"  # as in public code; what others do, chapter 3 measures
     prediction: Prediction = "noise"  # as in public code; the paper does not say
     t_end: float = 1e-3  # as in public code; the paper does not say
     high_order_start: bool = False
@@ -120,6 +121,13 @@ class DiffusionBehavior(BehaviorModel):
             model = self._noise_model(states[part], time_parts)
             result[part] = run_stages(model, noise[part], stages, solver.prediction)
         return result
+
+    def with_solver(self, solver: SolverConfig) -> DiffusionBehavior:
+        """The same fitted model, its weights shared, sampled by another solver."""
+        self._require_fitted()
+        other = copy(self)
+        other.config = replace(self.config, solver=solver)
+        return other
 
     def noise_model(self, states: Float[Tensor, "S obs"] | ArrayLike) -> NoiseModel:
         """ε_θ(·, s, t) for given raw states as a function (x: (S, n, act), t) for the solvers; actions scaled to [-1, 1]."""

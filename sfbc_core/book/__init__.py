@@ -5,7 +5,7 @@ The widgets are in :mod:`sfbc_core.book.widgets`. Nothing outside of this folder
 
 from sfbc_core.book.descriptions import Description, describe
 from sfbc_core.book.films import Film, film
-from sfbc_core.book.mazes import draw_walls
+from sfbc_core.book.mazes import distances_through_maze, draw_walls
 from sfbc_core.book.provenance import Provenance
 from sfbc_core.book.sampled_planning import sampled_plan
 from sfbc_core.book.style import COLORS, SIGNED_COLORMAP, action_map, state_grid, use_book_style
@@ -20,6 +20,7 @@ __all__ = [
     "action_map",
     "choose",
     "describe",
+    "distances_through_maze",
     "draw_walls",
     "film",
     "sampled_plan",

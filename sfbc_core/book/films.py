@@ -19,9 +19,10 @@ from sfbc_core.book.style import COLORS
 from sfbc_core.tasks.registry import Task
 
 FRAMES_PER_SECOND = 20
+WIDTH = 360  # in pixels
 
 
-def film(task: Task, episode: Mapping[str, Any], alt: str, *, every: int = 4) -> Film:
+def film(task: Task, episode: Mapping[str, Any], alt: str, *, every: int = 4, caption: str = "") -> Film:
     """A film of a recorded episode, drawn in D4RL's simulation; without OpenGL, a plot of the way instead.
 
     Args:
@@ -29,6 +30,7 @@ def film(task: Task, episode: Mapping[str, Any], alt: str, *, every: int = 4) ->
         episode: what :func:`~sfbc_core.experiments.playback.record_episode` gave.
         alt: what is to be seen, for those who cannot see it.
         every: every how many steps there is a frame.
+        caption: what stands below it, for everybody.
     """
     qpos = np.array(episode["qpos"])
     env = task.make_env(render_mode="rgb_array")
@@ -40,10 +42,11 @@ def film(task: Task, episode: Mapping[str, Any], alt: str, *, every: int = 4) ->
             env.d4rl_env.set_state(position, resting)
             frames.append(env.render())
     except RuntimeError as error:  # no OpenGL here
-        return Film("image/png", _plot_way(qpos), alt, f"A plot in place of a film: {str(error).split('.')[0]}.")
+        note = f"A plot in place of a film: {str(error).split('.')[0]}."
+        return Film("image/png", _plot_way(qpos), alt, note, caption)
     finally:
         env.close()
-    return Film("video/mp4", _encode(np.stack(frames)), alt)
+    return Film("video/mp4", _encode(np.stack(frames)), alt, caption=caption)
 
 
 @dataclass(frozen=True)
@@ -55,21 +58,26 @@ class Film:
         content: the file.
         alt: what is to be seen.
         note: what else to say below it.
+        caption: what stands below it, before the note.
     """
 
     kind: str
     content: bytes
     alt: str
     note: str = ""
+    caption: str = ""
 
     def _repr_html_(self) -> str:
         source = f"data:{escape(self.kind)};base64,{base64.b64encode(self.content).decode()}"
         alt = escape(self.alt, quote=True)
+        fits = f'width="{WIDTH}" style="max-width: 100%; height: auto"'  # a narrow page shows it smaller
         if self.kind == "video/mp4":
-            shown = f'<video controls loop muted playsinline width="360" aria-label="{alt}" src="{source}"></video>'
+            shown = f'<video controls loop muted playsinline {fits} aria-label="{alt}" src="{source}"></video>'
         else:
-            shown = f'<img width="360" alt="{alt}" src="{source}">'
-        return f"<figure>{shown}<figcaption>{escape(self.note)}</figcaption></figure>" if self.note else shown
+            shown = f'<img {fits} alt="{alt}" src="{source}">'
+        below = escape(" ".join(filter(None, (self.caption, self.note))))
+        caption = f'<figcaption><span class="caption-text">{below}</span></figcaption>' if below else ""
+        return f'<figure style="margin: 0">{shown}{caption}</figure>'
 
     def __repr__(self) -> str:
         return f"{self.kind}, {len(self.content):,} bytes: {self.alt}"
@@ -87,7 +95,7 @@ def _encode(frames: UInt8[np.ndarray, "F height width 3"]) -> bytes:
             fps=FRAMES_PER_SECOND,
             codec="libx264",
             quality=None,
-            output_params=["-crf", "30", "-vf", "scale=360:-2", "-movflags", "+faststart"],
+            output_params=["-crf", "30", "-vf", f"scale={WIDTH}:-2", "-movflags", "+faststart"],
         )
         writer.send(None)
         for frame in frames:

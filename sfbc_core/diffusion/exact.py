@@ -6,10 +6,14 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sfbc_core.diffusion.schedule import VPSchedule
+
+# From how many deviations of its nearest mode on a point is "off the data". Of the mixture's own draws in one dimension
+# fewer than one in ten thousand lie that far out: erfc(4/√2) = 6e-5.
+OFF_DATA_DEVIATIONS = 4.0
 
 
 class GaussianMixture:
@@ -83,9 +87,13 @@ class GaussianMixture:
         return self.means[modes] + self.deviations[modes, None] * noise, modes
 
     def distance_to_data(self, x: Float[Tensor, "*B A"]) -> Float[Tensor, "*B"]:
-        """Distance to the nearest mode in that mode's deviations: beyond 4 or 5 the data has practically no mass."""
+        """Distance to the nearest mode in that mode's deviations."""
         gaps = (_double(x)[..., None, :] - self.means).square().sum(-1).sqrt()
         return (gaps / self.deviations).min(-1).values
+
+    def off_data(self, x: Float[Tensor, "*B A"]) -> Bool[Tensor, "*B"]:
+        """Which points are off the data: more than `OFF_DATA_DEVIATIONS` = 4 deviations from every mode."""
+        return self.distance_to_data(x) > OFF_DATA_DEVIATIONS
 
     def cumulative(self, x: Float[Tensor, " B"], t: float = 0.0) -> Float[Tensor, " B"]:
         """P(X_t <= x), for A = 1."""

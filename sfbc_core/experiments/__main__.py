@@ -9,6 +9,8 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
+import pandas as pd
+
 from sfbc_core.experiments.profiles import PROFILES
 from sfbc_core.experiments.running import described, run_suite, stored_results
 from sfbc_core.experiments.suites import SUITES
@@ -64,8 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     frame = results.frame()
     if not frame.empty:
         frame = frame[frame["id"].isin(chosen)]
-    print(score_table(frame).to_markdown() if len(frame) else "nothing is stored of these trials")
+    print(_markdown(frame) if len(frame) else "nothing is stored of these trials")
     return 0
+
+
+def _markdown(frame: pd.DataFrame) -> str:
+    # The task, the method and the variant are columns here: as an index they would be printed as one Python tuple.
+    return score_table(frame).reset_index().to_markdown(index=False)
 
 
 def _chosen(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list[Trial]:
@@ -99,7 +106,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, trials: S
             )
     except (OSError, ImportError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
-    print(score_table(results.frame()).to_markdown())
+    print(_markdown(results.frame()))
     print(f"written to {options.results / options.suite}.jsonl")
     return 0
 

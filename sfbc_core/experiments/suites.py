@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,38 @@ def suite_named(name: str) -> Suite:
 def each_iteration(config: SfBCConfig, way: str = "as configured", **changes: Any) -> dict[str, dict[str, Any]]:
     """A variant for each planning iteration of SfBC: the agent that stopped there, acting in the given way."""
     return {f"{way}, K = {k}": {"iteration": k, **changes} for k in range(1, config.planning_iterations + 1)}
+
+
+# ---- The toy maze ----------------------------------------------------------------------------------------------------
+
+# Eq. 12 and the two other rules that are in use; see `planned_returns`.
+PLANNING_RULES = {
+    "Eq. 12": {},
+    "early maximum": {"max_on": "current"},
+    "timeouts cut": {"timeout": "cut"},
+}
+
+
+def toy_maze_trials(profile: str) -> list[Trial]:
+    """Every planning rule with every seed, which is that of the data too; evaluated after every iteration."""
+    transitions = choose(profile, smoke=1_500, quick=20_000, full=100_000)
+    trials = []
+    for seed in range(choose(profile, smoke=2, quick=10, full=10)):
+        config = method_config("SfBC", "toy-maze", profile, seed)
+        for rule, changes in PLANNING_RULES.items():
+            trials.append(
+                Trial(
+                    "toy-maze",
+                    replace(config, **changes),
+                    episodes=choose(profile, smoke=2, quick=50, full=200),
+                    variants=each_iteration(config),
+                    transitions=transitions,
+                    data_seed=seed,
+                    label=rule,
+                    profile=profile,
+                )
+            )
+    return trials
 
 
 # ---- Maze2D ----------------------------------------------------------------------------------------------------------
@@ -151,6 +183,7 @@ def pilot_trials(profile: str) -> list[Trial]:
 
 
 SUITES: dict[str, Suite] = {
+    "toy-maze": Suite(toy_maze_trials),
     "pilots": Suite(pilot_trials),
     "maze2d": Suite(
         maze2d_trials,

@@ -45,6 +45,7 @@ class Trial:
     # Ways of acting by name, each with what `Method.acting` changes: {"K = 1": {"iteration": 1}}. One training serves all.
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {AS_CONFIGURED: {}})
     transitions: int | None = None  # size of a generated data set; None for the task's own
+    data_seed: int | None = None  # of a generated data set; None for the task's own. Needs `transitions`
     curve_every: int | None = None  # evaluate along the training too, every so many gradient steps; of a GradientMethod
     label: str = ""  # the method's name in tables; that of its class if it is not given. Not part of the identity
     profile: str = "quick"  # a word for the size of all this, which goes into the result. Not part of the identity
@@ -57,6 +58,10 @@ class Trial:
         checked_count("episodes", self.episodes)
         if self.transitions is not None:
             checked_count("transitions", self.transitions)
+        if self.data_seed is not None and self.transitions is None:
+            raise ValueError(
+                f"data_seed = {self.data_seed} needs `transitions`: only data that are generated for the trial have a seed"
+            )
         if not self.variants:
             raise ValueError("expected at least one variant, got none")
         agent = METHODS[type(self.method)](self.method)
@@ -79,6 +84,7 @@ class Trial:
         """A digest of what decides the training: trials that differ in their evaluation alone share it."""
         # Compact: a config that gets a further field keeps the identity of its trials.
         parts = (self.task, config_to_json(self.method, compact=True), self.transitions)
+        parts += () if self.data_seed is None else ({"data_seed": self.data_seed},)
         return _digest(*parts, *([self.curve_every, self.episodes] if self.curve_every else []))
 
     @property
@@ -89,9 +95,8 @@ class Trial:
     def to_json(self) -> dict[str, Any]:
         """All fields as JSON can hold them."""
         variants = {name: dict(changes) for name, changes in self.variants.items()}
-        rest = {
-            name: getattr(self, name) for name in ("task", "episodes", "transitions", "curve_every", "label", "profile")
-        }
+        names = ("task", "episodes", "transitions", "data_seed", "curve_every", "label", "profile")
+        rest = {name: getattr(self, name) for name in names}
         return {**rest, "method": config_to_json(self.method), "variants": variants}
 
     @classmethod
@@ -108,6 +113,7 @@ class Trial:
         options: dict[str, Any] = {} if folder is None else {"folder": folder}
         if self.transitions is not None:  # data that are made, and not read from a file
             options = {"transitions": self.transitions}
+            options |= {} if self.data_seed is None else {"seed": self.data_seed}
         return load_task(self.task).load_trajectories(**options)
 
 

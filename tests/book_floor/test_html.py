@@ -63,7 +63,7 @@ def values_of(word, monkeypatch):
 
 CASES = {  # a new class with HTML of its own belongs here, made with the word wherever it takes one
     Film: [
-        lambda word, _: Film(word, b"", word, word),
+        lambda word, _: Film(word, b"", word, word, word),
         lambda word, _: Film("video/mp4", b"", word, word),
         lambda word, _: Film("image/png", b"", word),
     ],

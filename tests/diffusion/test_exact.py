@@ -58,6 +58,16 @@ def test_distance_is_measured_in_deviations_of_the_nearest_mode():
     )
 
 
+def test_off_the_data_is_more_than_four_deviations_from_every_mode(generator):
+    # The modes have deviations 0.1, 0.05 and 0.2, so the data are [-1.2, -0.4], [-0.1, 0.3] and [-0.1, 1.5].
+    points = torch.tensor([[-1.21], [-1.19], [-0.41], [-0.39], [-0.11], [-0.09], [0.29], [1.49], [1.51]])
+    assert MIXTURE.off_data(points).tolist() == [True, False, False, True, True, False, False, False, True]
+    n, bound = 200_000, math.erfc(4 / math.sqrt(2))  # for one mode; modes beside it can only lower the share
+    share = MIXTURE.off_data(MIXTURE.sample(n, generator)[0]).double().mean()
+    assert share < bound + 5 * math.sqrt(bound / n)  # 5 standard errors
+    assert bound < 1e-4
+
+
 def test_bad_mixtures_are_refused():
     with pytest.raises(ValueError, match="one weight for each of the 2 means, got 1"):
         GaussianMixture([1.0], [0.0, 1.0], 0.1)

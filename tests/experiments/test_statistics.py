@@ -53,12 +53,30 @@ def test_wilson_interval_against_its_formula():
     assert 0.98 < low < 1 and high == 1
 
 
-def test_bootstrap_interval_of_the_mean():
-    values = np.random.default_rng(0).normal(50, 4, 200)
+def test_t_interval_of_three_seeds_worked_by_hand():
+    """1, 2 and 6 have mean 3 and s² = (4 + 1 + 9) / 2 = 7. With two degrees of freedom the quantile has a closed form:
+    t = x / sqrt(2 p (1 - p)) with x = 2 p - 1, at p = 0.975 the 4.303 of the tables."""
+    quantile = 0.95 / math.sqrt(2 * 0.975 * 0.025)
+    half = quantile * math.sqrt(7 / 3)
+    assert quantile == pytest.approx(4.303, abs=1e-3)
+    assert mean_interval([1.0, 2.0, 6.0]) == pytest.approx((3 - half, 3 + half), rel=1e-9)
+    assert mean_interval([0.0, 2.0], confidence=0.5) == pytest.approx((0.0, 2.0))  # Cauchy: its quartiles are at ± 1
+
+
+def test_t_interval_of_many_seeds_is_that_of_the_central_limit_theorem():
+    values = np.random.default_rng(0).normal(50, 4, 2_000)
     low, high = mean_interval(values.tolist())
-    half = norm.ppf(0.975) * values.std() / math.sqrt(200)  # what the central limit theorem gives
-    assert low == pytest.approx(values.mean() - half, abs=0.15 * half)
-    assert high == pytest.approx(values.mean() + half, abs=0.15 * half)
+    half = norm.ppf(0.975) * values.std() / math.sqrt(2_000)
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.01 * half)
+
+
+def test_t_interval_covers_the_mean_as_often_as_it_says():
+    rng, repeats = np.random.default_rng(1), 1_000
+    covered = sum(
+        low <= 7 <= high for low, high in (mean_interval(rng.normal(7, 2, 3).tolist()) for _ in range(repeats))
+    )
+    standard_error = math.sqrt(0.95 * 0.05 / repeats)
+    assert abs(covered / repeats - 0.95) < 4 * standard_error
     assert mean_interval([1.0, 1.0, 1.0]) == (1.0, 1.0)
     with pytest.raises(ValueError, match="at least 2 seeds, got 1"):
         mean_interval([1.0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -109,3 +110,17 @@ def test_the_profiles_differ_in_size_and_each_trial_is_there_once(name):
         assert trial.method.behavior.solver.steps == 15 and trial.method.num_candidates == 32
         assert trial.method.behavior.training.gradient_steps == 586_000
     assert smoke[0].method.critic.training.gradient_steps < quick[0].method.critic.training.gradient_steps
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_planning_rules_share_all_but_the_rule(profile):
+    """Same data, same behavior model, same first critic: what differs is the rule."""
+    trials = SUITES["toy-maze"].trials(profile)
+    assert len({trial.identity for trial in trials}) == len(trials)
+    for seed in {trial.seed for trial in trials}:
+        same = [trial for trial in trials if trial.seed == seed]
+        assert [trial.label for trial in same] == ["Eq. 12", "early maximum", "timeouts cut"]
+        assert {trial.data_seed for trial in same} == {seed}
+        plain = [replace(trial.method, max_on="next", timeout="bootstrap") for trial in same]
+        assert plain[0] == same[0].method and plain[0] == plain[1] == plain[2]
+        assert same[1].method.max_on == "current" and same[2].method.timeout == "cut"

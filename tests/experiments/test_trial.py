@@ -120,6 +120,18 @@ def test_bad_trials_are_refused_before_anything_is_trained(trial):
             replace(trial, **changes)
 
 
+def test_a_trial_may_say_by_which_seed_its_data_are_made(trial):
+    other = replace(trial, data_seed=3)
+    made, expected = other.load_data(), load_task(trial.task).load_trajectories(transitions=400, seed=3)
+    assert made.fingerprint() == expected.fingerprint() != trial.load_data().fingerprint()
+    assert len({one.training_identity for one in (trial, other, replace(trial, data_seed=0))}) == 3
+    assert Trial.from_json(json.loads(json.dumps(other.to_json()))) == other
+    before = {name: value for name, value in trial.to_json().items() if name != "data_seed"}
+    assert Trial.from_json(before).identity == trial.identity, "results from before the field keep their trial"
+    with pytest.raises(ValueError, match="data_seed = 3 needs `transitions`"):
+        replace(trial, data_seed=3, transitions=None)
+
+
 def test_a_kill_while_the_agent_is_saved_spoils_nothing(trial, tmp_path, monkeypatch):
     """The folder of the agent may be there before its file is."""
     monkeypatch.setattr(base, "save_tensors", lambda *_: pytest.fail("killed"))
