@@ -115,5 +115,5 @@ def _plot_way(qpos: Float[np.ndarray, "T Q"]) -> bytes:
     axes.plot(*qpos[-1, :2], "o", color=COLORS["diffusion"])
     axes.set(xlabel="qpos[0]", ylabel="qpos[1]")
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=90)
+    figure.savefig(content, format="png", dpi=180)  # twice the pixels of the 360 at which it is shown
     return content.getvalue()

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -20,27 +16,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from built_book import HTML, ROOT
+from playwright.sync_api import Locator, Page, expect
 
 pytestmark = pytest.mark.book
 
-ROOT = Path(__file__).resolve().parents[2]
-HTML = ROOT / "_build" / "html"
 CHAPTERS = ("notebooks/05_selecting_from_candidates", "notebooks/08_bidirectional_car")
 VALUES_CHAPTER = "notebooks/07_why_planning_works"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# Chromium in a container: no sandbox for root, and none of its own calls home, which would count as requests outside.
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    assert program, f"no browser: expected one of {', '.join(BROWSERS)} on the PATH"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 def pictures(explorer: Locator) -> list[str]:
@@ -53,23 +35,6 @@ def changed(before: list[str], after: list[str]) -> bool:
 
 
 # ---- the static pages ----
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[str]:
-    """The address of a server on the built book."""
-    assert (HTML / "index.html").exists(), "there is no built book: run 'make book' first"
-    handler = functools.partial(QuietHandler, directory=str(HTML))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
