@@ -59,6 +59,10 @@ class Description:
         figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.5), layout="constrained")
         left.hist(self.returns, bins=PLOT_BINS if np.ptp(self.returns) else 1, color=COLORS["data"])
         left.set(xlabel="return of an episode", ylabel="episodes")
+        left.ticklabel_format(axis="x", style="plain", useOffset=False)
+        left.yaxis.get_major_locator().set_params(integer=True)
+        if not np.ptp(self.returns):  # one value: the edges of its bar mean nothing
+            left.set_xticks(self.returns[:1])
         x, y = (self.trajectories.observations[:, dimension].cpu().numpy() for dimension in dimensions)
         cells = right.hexbin(x, y, gridsize=CELLS, bins="log", mincnt=1, cmap=COVERAGE_COLORMAP, linewidths=0.1)
         figure.colorbar(cells, ax=right, label="transitions")

@@ -16,7 +16,7 @@ from sfbc_core.methods.base import Method
 from sfbc_core.networks import ActionScaler, Standardizer, seeded_layers
 from sfbc_core.randomness import RandomSource, make_generator
 from sfbc_core.run import Run
-from sfbc_core.training import Rows, train
+from sfbc_core.training import Rows, TrainingConfig, train
 from sfbc_core.trajectories import Trajectories
 from sfbc_core.transitions import Transitions
 
@@ -80,6 +80,10 @@ class GradientMethod(Method):
 
     def __init__(self, config: Any = None, device: torch.device | str = "cpu") -> None:
         super().__init__(config, device)
+        if not isinstance(getattr(self.config, "training", None), TrainingConfig):
+            raise TypeError(
+                f"{type(self.config).__name__} needs a field `training: TrainingConfig`: how a GradientMethod is trained"
+            )
         self.nets = Networks(self.networks, self.config.seed, self.device)
         self.watch: Callable[[int], None] | None = None  # called with the number of gradient steps done, after each
 

@@ -102,3 +102,13 @@ def test_the_plot_leaves_the_style_as_it_was(data):
 def test_what_cannot_be_plotted_is_refused(data, arguments, message):
     with pytest.raises(ValueError, match=message):
         describe(data).plot(**arguments)
+
+
+def test_one_return_stands_at_its_bar_without_an_offset(walk):
+    single = Trajectories(walk.observations[:3], walk.actions[:3], [10_000.0, 900.0, 91.0], [False, False, True])
+    figure = describe(single).plot()
+    figure.canvas.draw()
+    returns = figure.axes[0]
+    assert [label.get_text() for label in returns.get_xticklabels()] == ["10991"]
+    assert returns.xaxis.get_offset_text().get_text() == ""
+    assert all(float(tick).is_integer() for tick in returns.get_yticks())

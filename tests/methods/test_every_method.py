@@ -68,6 +68,19 @@ def test_the_unit_of_rewards_makes_no_difference(kind, walk, power):
     assert torch.equal(*(agent.act(walk.observations[:9], generators(9)) for agent in agents))
 
 
+def test_a_gradient_method_says_what_its_config_lacks():
+    @config_dataclass
+    class Bare:
+        seed: int = 0
+
+    class Incomplete(GradientMethod):
+        config_type = Bare
+        networks = losses = choose = None
+
+    with pytest.raises(TypeError, match=r"Bare needs a field `training: TrainingConfig`"):
+        Incomplete()
+
+
 def test_every_registered_method_is_tested_here():
     ours = {kind for kind, method in METHODS.items() if method.__module__.startswith("sfbc_core.")}
     assert ours == set(SMALL)

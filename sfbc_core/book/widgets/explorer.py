@@ -221,7 +221,7 @@ class ActionExplorer(BookWidget):
         """The density of the selected action, as a histogram."""
         actions, _, weights = self._chosen_candidates()
         axes.hist(actions, 40, range=self._limits, weights=weights, density=True, color=_BLUE)
-        axes.set(xlabel=self.data["action_label"], ylabel="density of the selected action")
+        axes.set(xlabel=self.data["action_label"], ylabel="density, selected")  # longer than that leaves the picture
 
     def _draw_map(self, axes: Any) -> None:
         """The map in the current mode, with the chosen state marked."""

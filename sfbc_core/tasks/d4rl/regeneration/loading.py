@@ -6,10 +6,11 @@ import os
 import warnings
 from pathlib import Path
 
+from sfbc_core.arrays import warn_the_caller
 from sfbc_core.tasks.cache import cache_dir, source_digest
 from sfbc_core.tasks.d4rl.datasets import read_hdf5
 from sfbc_core.tasks.d4rl.regeneration.maze2d import Maze2dRecorder
-from sfbc_core.tasks.d4rl.regeneration.recipes import Recipe, make_recipe, policies_needed, rules_of
+from sfbc_core.tasks.d4rl.regeneration.recipes import SIZES, Recipe, make_recipe, policies_needed, rules_of
 from sfbc_core.tasks.d4rl.regeneration.recording import record, recorded_attributes, regenerated_path
 from sfbc_core.tasks.d4rl.waypoints import waypoint_controller_class
 from sfbc_core.tasks.registry import REGENERATED
@@ -62,7 +63,13 @@ def load_regenerated(
         )
     if (found := recorded_attributes(path).get("name")) != REGENERATED + task:
         raise ValueError(f"{path} holds {found or 'data of unknown origin'}, expected {REGENERATED}{task}")
-    return read_hdf5(path, rules_of(task))
+    data = read_hdf5(path, rules_of(task))
+    if not needed and len(data) != SIZES[task]:  # without the file, that many would have been generated
+        warn_the_caller(
+            f"{path} holds {len(data):,} transitions of {REGENERATED}{task}, where D4RL's own data have {SIZES[task]:,}: "
+            "it was made with --steps. Without the file, as many as D4RL's are generated when they are needed"
+        )
+    return data
 
 
 def _from_cache(recipe: Recipe, folder: Path) -> Trajectories:
