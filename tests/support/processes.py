@@ -5,16 +5,20 @@ The processes are forked from one that has imported the package, so that each st
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
+import sfbc_core.files
+import sfbc_core.run
 import sfbc_core.training
 from sfbc_core import Trajectories
 from sfbc_core.configuration import config_from_json, config_to_json
@@ -47,10 +51,19 @@ class Started:
         self.process.join()
         return self.process.exitcode == -signal.SIGKILL
 
+    @property
+    def cpu_seconds(self) -> float:
+        """What it has used so far; how long that takes depends on what else the machine does."""
+        try:
+            times = psutil.Process(self.process.pid).cpu_times()
+        except psutil.NoSuchProcess:
+            return math.inf
+        return times.user + times.system
+
     def result(self) -> Any:
         """Wait for what the function returns; what it raises is raised here."""
         assert self._receiver.poll(HANGS), "the process hangs"
-        error, value = self._receiver.recv()  # EOFError: it ended without a word
+        error, value, self.used = self._receiver.recv()  # EOFError: it ended without a word
         self.process.join()
         if error is not None:
             raise error
@@ -70,7 +83,7 @@ def _report(sender: Any, function: Callable[..., Any], arguments: tuple) -> None
         answer = None, function(*arguments)
     except Exception as error:
         answer = error, None
-    sender.send(answer)
+    sender.send((*answer, time.process_time()))
 
 
 def _wait_after_checkpoints() -> None:
@@ -100,3 +113,58 @@ def run_stored_trial(path: Path, folder: Path, wait: bool = False) -> dict[str, 
         _wait_after_checkpoints()
     os.environ["SFBC_CACHE_DIR"] = str(folder / "cache")
     return run_trial(Trial.from_json(load_json(path)), folder)
+
+
+def run_counted_trial(path: Path, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """The same; also the names of the finished units that this process wrote."""
+    written, save = [], sfbc_core.run.save_tensors
+    sfbc_core.run.save_tensors = lambda path, *arguments: (written.append(path.name), save(path, *arguments))
+    return run_stored_trial(path, folder), written
+
+
+def outcome_of(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial's result without what differs from run to run: when it was made, and how long that took."""
+    return {name: value for name, value in result.items() if name not in ("provenance", "digest")}
+
+
+def bits_of(folder: Path) -> dict[str, dict[str, bytes]]:
+    """Every tensor in every finished file of tensors below a folder."""
+    paths = [path for path in folder.rglob("*.safetensors") if not path.parent.name.startswith(".")]
+    return {
+        path.relative_to(folder).as_posix(): {
+            name: bytes(tensor.reshape(-1).view(torch.uint8).numpy()) for name, tensor in load_tensors(path).items()
+        }
+        for path in paths
+    }
+
+
+def trial_on_full_disks(path: Path, folder: Path, draws: Sequence[tuple[float, float]]) -> list[str]:
+    """Run the trial in a file once undisturbed; then for each draw, which says in which write the disk is full and at which
+    share of what is written, and again with space. The names of the files that could not be written.
+    """
+    from full_disk import files, limit, refused  # POSIX only
+
+    trial, writes, full_at, share = Trial.from_json(load_json(path)), [], None, 0.0
+    atomic = sfbc_core.files.atomic_path
+
+    def counted(path: Path, size: int) -> Any:
+        writes.append(Path(path).name)
+        if len(writes) == full_at:
+            limit(int(share * size))
+        return atomic(path, size)
+
+    trial.load_data()  # into the cache
+    sfbc_core.files.atomic_path = counted
+    expected = outcome_of(run_trial(trial, folder / "undisturbed"))
+    names = list(writes)
+    for number, (place, share) in enumerate(draws):  # noqa: B007, `counted` uses it
+        here, full_at = folder / str(number), 1 + int(place * len(names))
+        writes.clear()
+        refused(lambda here=here: run_trial(trial, here), names[full_at - 1])
+        kept = files(here)
+        full_at = None
+        result = run_trial(trial, here)
+        assert outcome_of(result) == expected and bits_of(here) == bits_of(folder / "undisturbed")
+        done = {name for name in kept if "partial" not in name}
+        assert all(name in files(here) for name in done), "what was finished stays"
+    return [names[int(place * len(names))] for place, _ in draws]
