@@ -141,7 +141,11 @@ def of_another_size(config, rng):
             behavior=replace(config.behavior, network=replace(config.behavior.network, widths=(size,))),
             critic=replace(config.critic, hidden=(size, 8)),
         ),
-        AWRConfig: lambda: replace(config, policy=replace(config.policy, hidden=size)),
+        AWRConfig: lambda: replace(
+            config,
+            policy=replace(config.policy, hidden=size),
+            critic=replace(config.critic, hidden=(size, 8)),
+        ),
         IQLConfig: lambda: replace(config, hidden=(8, size)),
         DecisionTransformerConfig: lambda: replace(config, embedding=size),
     }[type(config)]()
