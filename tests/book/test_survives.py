@@ -95,7 +95,7 @@ def test_the_record_in_the_book_is_good_and_nothing_in_it_failed():
 def test_counts_that_do_not_add_up_are_refused(changes, message, tmp_path):
     path = tmp_path / "faults.jsonl"
     line = line_of(**changes)
-    with pytest.raises(ValueError, match=r"tried|counted|outcomes"):
+    with pytest.raises(ValueError, match=r"faults\.jsonl was not written to"):
         record_faults(path, [line])
     assert not path.exists()
     path.write_text(json.dumps({**line, "digest": digest_of(line)}) + "\n")
