@@ -6,6 +6,7 @@
 #   PYTHON    the interpreter that makes .venv, if not python3.11      (make test PYTHON=/opt/python3.11/bin/python3)
 #   UPGRADE   take the newest versions that pyproject.toml allows       (make lock UPGRADE=1)
 #   SUITE     which stored results to complete                         (make results SUITE=maze2d PROFILE=quick)
+#   KIND      which kinds of faults, by a part of their name           (make faults KIND="full disk")
 #   PORT      where `make serve` listens                               (make serve PORT=9000)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -15,6 +16,7 @@ SHELL := /bin/bash
 PROFILE ?= quick
 JOBS ?= 2
 PORT ?= 8000
+KIND ?=
 BIN := .venv/bin
 VENV := .venv/.installed
 
@@ -48,8 +50,14 @@ lab: $(VENV) ## open the chapters in JupyterLab
 
 # One thread a worker: two workers with two threads each would fight over two cores.
 .PHONY: test
-test: $(VENV) ## run the tests (all but those of the built book)
+test: $(VENV) ## run the tests (all but those of the built book and the faults)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) tests
+
+# Each kind of fault that is run becomes its line of the record, which the book shows.
+.PHONY: faults
+faults: $(VENV) ## kill, fill the disk and damage files many times at random, and record what came of it (KIND=killed)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m nightly tests/faults --kind "$(KIND)" \
+	  --record book/results/faults.jsonl
 
 .PHONY: check-book
 check-book: $(VENV) ## check the built book: links, alt text, accessibility, no network

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jaxtyping
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from sfbc_core import (
     CriticConfig,
@@ -19,6 +19,8 @@ from sfbc_core import (
 
 # A shared machine can be slow for a moment; that says nothing of the code.
 settings.register_profile("default", deadline=None)
+# Many more examples, for `make faults`; `examples` of tests/support makes the most of it.
+settings.register_profile("nightly", deadline=None, max_examples=500, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
 
 torch.set_num_threads(1)  # results to the bit, and no fight over cores between test workers

@@ -9,7 +9,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sfbc_core import TrainingConfig
@@ -70,7 +71,7 @@ def configs(draw, kind):
 
 
 @EVERY
-@settings(max_examples=25)
+@examples(25)
 @given(data=st.data())
 @pytest.mark.usefixtures("untyped")
 def test_a_config_is_the_same_after_a_way_through_json(kind, data):
@@ -85,7 +86,7 @@ def test_a_config_is_the_same_after_a_way_through_json(kind, data):
 
 
 @EVERY
-@settings(max_examples=15)
+@examples(15)
 @given(data=st.data())
 @pytest.mark.usefixtures("untyped")
 def test_a_change_is_named_by_its_field(kind, data):

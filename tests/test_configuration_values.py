@@ -16,7 +16,8 @@ from typing import Any, get_args, get_type_hints
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sfbc_core import CriticConfig, SfBC, SfBCConfig, TrainingConfig
@@ -146,7 +147,7 @@ def forms(value: float | bool) -> list[Any]:
     return exact + [np.array(number) for number in exact] + [torch.tensor(value, dtype=torch.float64)]
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(data=st.data())
 @pytest.mark.usefixtures("untyped")
 def test_numbers_of_numpy_and_torch_that_hold_the_value_make_the_same_config(data):

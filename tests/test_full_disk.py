@@ -6,6 +6,7 @@ only the number of the error is another.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,39 +18,19 @@ import pytest
 from sfbc_core.configuration import config_to_json
 from sfbc_core.files import save_json, save_tensors
 
-resource = pytest.importorskip("resource", reason="limits of a process are POSIX")
+pytest.importorskip("resource", reason="limits of a process are POSIX")
+
+SUPPORT = Path(__file__).resolve().parent / "support"
 
 COMMON = """
-import errno, os, resource, sys, warnings
+import os, sys, warnings
 from pathlib import Path
 
 import torch
+from full_disk import files, limit, refused
 
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])
-
-
-def limit(size):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-
-def refused(action, name):
-    try:
-        action()
-    except OSError as error:
-        assert type(error) is OSError and error.errno == errno.EFBIG, repr(error)
-        assert error.filename.endswith(name), (error.filename, name)
-        assert "MB needed" in str(error) and "MB free on its disk" in str(error) and len(str(error)) < 600, error
-    else:
-        raise AssertionError("it was written")
-    finally:
-        limit(resource.RLIM_INFINITY)
-
-
-def files(folder):
-    found = sorted(path for path in folder.rglob("*") if path.name != ".lock" and not path.name.endswith(".lock"))
-    assert not [path for path in found if path.name.startswith(".")], found  # temporary files
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found if path.is_file()}
 """
 
 SAVES = """
@@ -189,7 +170,8 @@ assert files(folder / "here").keys() == {"data.hdf5"}
 
 def run(script: str, folder: Path) -> str:
     command = [sys.executable, "-c", COMMON + script, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    paths = os.pathsep.join([str(SUPPORT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=os.environ | {"PYTHONPATH": paths})
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
@@ -84,7 +85,7 @@ def plain_loop(rewards, values, terminals, timeouts, discount, timeout, max_on):
 numbers = st.floats(-1e3, 1e3, width=32)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(
     st.lists(st.tuples(numbers, numbers, st.booleans(), st.booleans()), min_size=1, max_size=30),
     st.floats(0.0, 1.0),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
-from sfbc_core.experiments.checks import RESULT
+from sfbc_core.experiments.checks import RESULT, digest_of
 from sfbc_core.experiments.trial import Trial
 from sfbc_core.files import load_json, save_json, save_text, understanding
 from sfbc_core.paths import make_folder, user_path
@@ -21,17 +20,18 @@ from sfbc_core.paths import make_folder, user_path
 MEASUREMENTS = "measurements"  # folder beside the lines: what is measured of each agent, one file a trial
 
 
-def digest_of(line: Mapping[str, Any]) -> str:
-    """The digest of a line's contents, which a line carries itself."""
-    contents = {name: value for name, value in line.items() if name != "digest"}
-    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
+def read_lines(
+    path: str | os.PathLike, holds: Sequence[str] = RESULT, what: str = "result of a trial"
+) -> list[dict[str, Any]]:
     """The lines of a file of results, in order; none if there is no file.
 
+    Args:
+        path: the file.
+        holds: what every line must hold.
+        what: a line is, for the message.
+
     Raises:
-        ValueError: a line that is no JSON, or that was changed since it was written.
+        ValueError: a line that is no JSON, that was changed since it was written, or that lacks something.
     """
     path, lines = user_path(path), []
     if not path.exists():
@@ -44,20 +44,29 @@ def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
         if not isinstance(line, dict) or line.get("digest") != digest_of(line):
             raise ValueError(
                 f"line {number} of {path} was changed since it was written (its digest does not fit its contents): remove "
-                "it, and run its trial again"
+                "it, and make it again"
             )
-        if missing := [name for name in RESULT if name not in line]:
-            raise ValueError(f"line {number} of {path} is no result of a trial: it lacks {', '.join(missing)}")
+        if missing := [name for name in holds if name not in line]:
+            raise ValueError(f"line {number} of {path} is no {what}: it lacks {', '.join(missing)}")
         lines.append(line)
     return lines
 
 
-def add_lines(path: str | os.PathLike, results: Iterable[Mapping[str, Any]]) -> None:
-    """Add the results of trials to a file, each as a line with its digest; a trial that is there already is replaced."""
+def add_lines(
+    path: str | os.PathLike,
+    results: Iterable[Mapping[str, Any]],
+    holds: Sequence[str] = RESULT,
+    what: str = "result of a trial",
+) -> None:
+    """Add results to a file, each as a line with its digest; one whose `id` is there already is replaced.
+
+    Raises:
+        ValueError: the file has a line that :func:`read_lines` refuses, with `holds` and `what` as there.
+    """
     path = user_path(path)
     make_folder(path.parent)
     with FileLock(path.with_name(f".{path.name}.lock")):
-        lines = {line["id"]: line for line in read_lines(path)}
+        lines = {line["id"]: line for line in read_lines(path, holds, what)}
         lines |= {result["id"]: {**result, "digest": digest_of(result)} for result in results}
         text = "".join(
             json.dumps(line, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n" for line in lines.values()

@@ -17,7 +17,15 @@ from filelock import FileLock
 from sfbc_core.arrays import checked_count
 from sfbc_core.configuration import config_dataclass, config_from_json, config_of, config_to_json, converted
 from sfbc_core.evaluation import evaluate
-from sfbc_core.experiments.checks import check_numbers, check_result, check_variant
+from sfbc_core.experiments.checks import (
+    check_digest,
+    check_numbers,
+    check_result,
+    check_variant,
+    digest_of,
+    sealed,
+    unsealed,
+)
 from sfbc_core.experiments.profiles import checked_profile
 from sfbc_core.experiments.provenance import provenance_facts
 from sfbc_core.files import load_json, save_json, understanding
@@ -152,7 +160,8 @@ def run_trial(
 
     Returns:
         `id`, `trial`, `provenance`, `transitions`, and in `variants` for each variant the `returns`, the `lengths` and the
-        `final` positions of its episodes; with `curve_every` also `curve`, the returns by the number of gradient steps.
+        `final` positions of its episodes; with `curve_every` also `curve`, the returns by the number of gradient steps; and
+        the `digest` of all that.
 
     Raises:
         ValueError: a stored file is damaged; the message names it.
@@ -166,6 +175,7 @@ def run_trial(
             with understanding(path, "is damaged or of another version, remove it to run the trial again"):
                 if Trial.from_json(stored["trial"]).identity == trial.identity:
                     check_result(stored, trial.variants, trial.episodes)
+                    check_digest(stored)
                     return stored
         started = time.perf_counter()
         data = trial.load_data(data_folder)
@@ -180,6 +190,7 @@ def run_trial(
         }
         if trial.curve_every is not None:
             stored["curve"] = _read_curve(trial, folder / trial.training_identity / CURVE)
+        stored["digest"] = digest_of(stored)
         save_json(path, stored)
         _partial_path(trial, folder).unlink()
     return stored
@@ -217,13 +228,14 @@ def _add_to_curve(trial: Trial, agent: GradientMethod, path: Path, steps: int) -
     returns = evaluate(agent, load_task(trial.task), trial.episodes, trial.seed).returns
     agent.fitted = False
     agent.nets.train()
-    save_json(path, {**curve, str(steps): returns.tolist()})
+    save_json(path, sealed({**curve, str(steps): returns.tolist()}))
 
 
 def _read_curve(trial: Trial, path: Path) -> dict[str, list[float]]:
     """The returns by the number of gradient steps, as far as they are there."""
     curve = load_json(path) if path.exists() else {}
     with understanding(path, DAMAGED):
+        curve = unsealed(curve)
         for steps, returns in curve.items():
             check_numbers(f"the returns after {int(steps)} steps", returns, trial.episodes)
     return curve
@@ -239,6 +251,7 @@ def _evaluated(trial: Trial, agent: Method, folder: Path, progress: bool) -> dic
     path, task = _partial_path(trial, folder), load_task(trial.task)
     done = load_json(path) if path.exists() else {}
     with understanding(path, DAMAGED):
+        done = dict(unsealed(done))
         for variant in done.values():
             check_variant(variant, trial.episodes)
     with progress_bar(
@@ -256,5 +269,5 @@ def _evaluated(trial: Trial, agent: Method, folder: Path, progress: bool) -> dic
                     "lengths": results.lengths.tolist(),
                     "final": results.final_observations[:, :POSITION].tolist(),
                 }
-                save_json(path, done)
+                save_json(path, sealed(done))
     return {name: done[name] for name in trial.variants}

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from sfbc_core.experiments import Results, Trial, run_trial, score_table, stored_results
-from sfbc_core.experiments.results import add_lines, digest_of, measurements_path, read_lines
+from sfbc_core.experiments.checks import digest_of
+from sfbc_core.experiments.results import add_lines, measurements_path, read_lines
 from sfbc_core.experiments.suites import SUITES
 
 RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"

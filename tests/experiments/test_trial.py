@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 import torch
+from processes import Started, run_stored_trial
 from torch import nn
 
 from sfbc_core import SfBC, TrainingConfig, evaluate, load_task
@@ -227,33 +225,16 @@ def trained(trial, folder):
     return Method.load(folder / trial.training_identity / "agent")
 
 
-RUN = """
-import json, sys, time, torch
-from sfbc_core.experiments import Trial, run_trial
-import sfbc_core.training
-torch.set_num_threads(1)
-store = sfbc_core.training.store_checkpoint
-if len(sys.argv) > 3:
-    sfbc_core.training.store_checkpoint = lambda *arguments: (store(*arguments), time.sleep(float(sys.argv[3])))
-print(json.dumps(run_trial(Trial.from_json(json.load(open(sys.argv[1]))), sys.argv[2])["variants"]))
-"""
-
-
 @pytest.mark.slow
 def test_two_processes_with_one_trial_train_once_and_a_killed_one_goes_on(trial, tmp_path):
     save_json(tmp_path / "trial.json", trial.to_json())
-    command = [sys.executable, "-c", RUN, str(tmp_path / "trial.json"), str(tmp_path / "runs")]
-    first = subprocess.Popen([*command, "600"])
-    deadline = time.monotonic() + 600  # against a process that hangs
-    while not list((tmp_path / "runs").rglob("*.partial.safetensors")):
-        assert first.poll() is None and time.monotonic() < deadline, "no checkpoint appeared"
-        time.sleep(0.02)
-    second = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    run = run_stored_trial, tmp_path / "trial.json", tmp_path / "runs"
+    first = Started(*run, True)
+    first.until(lambda: list((tmp_path / "runs").rglob("*.partial.safetensors")))
+    second = Started(*run)
     time.sleep(3)
-    assert second.poll() is None, "the second waits while the first works"
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    found = json.loads(second.communicate(timeout=300)[0])
-    assert second.returncode == 0
+    assert second.running, "the second waits while the first works"
+    assert first.kill()
+    found = second.result()["variants"]
     assert found == run_trial(trial, tmp_path / "undisturbed")["variants"]
     assert load_json(tmp_path / "runs" / f"{trial.identity}.json")["variants"] == found

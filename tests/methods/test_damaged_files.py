@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
+from refusals import refused
 from safetensors.torch import load_file, save_file
-from small_methods import EVERY, SMALL, TRAINING, fitted
+from small_methods import EVERY, SMALL, TRAINING, fitted, stopped_at_a_checkpoint
 
-from sfbc_core import training
+from sfbc_core.experiments import trial as trial_module
 from sfbc_core.experiments.trial import Trial, run_trial
 from sfbc_core.files import load_json, load_metadata, save_json
 from sfbc_core.methods import METHODS, Method
@@ -27,19 +28,6 @@ def assert_same(first, second):
     for name, model in first.models().items():
         tensors = second.models()[name].tensors()
         assert all(torch.equal(tensor, tensors[key]) for key, tensor in model.tensors().items()), name
-
-
-@pytest.fixture
-def refused():
-    """Whatever is wrong, it is a ValueError that names the file and fits on a screen."""
-
-    def check(action, path, what="."):
-        with pytest.raises(ValueError, match=what) as caught:
-            action()
-        message = str(caught.value)
-        assert str(path) in message and len(message) < 600, f"{what}: {message}"
-
-    return check
 
 
 def edits(tensors):
@@ -57,7 +45,7 @@ def edits(tensors):
     yield "one too many of a part", {**tensors, f"{next(iter(tensors)).partition('.')[0]}.more": torch.ones(1)}
 
 
-def refusals(path, load, refused):
+def refusals(path, load):
     """Load after every edit of the file at `path`, and after every way to break it off; how often it was refused."""
     good, tensors, metadata = path.read_bytes(), load_file(path), load_metadata(path)
     metadata.pop("sha256")
@@ -81,34 +69,25 @@ def refusals(path, load, refused):
 
 
 @EVERY
-def test_a_damaged_agent_is_refused(config, walk, tmp_path, refused):
+def test_a_damaged_agent_is_refused(config, walk, tmp_path):
     fitted(config, walk).save(tmp_path)
     path = tmp_path / AGENT_FILE
     # Two edits of each tensor at least, and those of the whole file.
-    assert refusals(path, lambda: Method.load(tmp_path), refused) > 2 * len(load_file(path))
+    assert refusals(path, lambda: Method.load(tmp_path)) > 2 * len(load_file(path))
 
 
 @EVERY
-def test_a_damaged_unit_of_a_run_is_refused(config, walk, tmp_path, refused):
+def test_a_damaged_unit_of_a_run_is_refused(config, walk, tmp_path):
     fitted(config, walk, tmp_path)
     units = sorted(tmp_path.glob("*.safetensors"))
     assert {path.stem for path in units} >= set(METHODS[type(config)](config).models())
     for path in units:
-        assert refusals(path, lambda: fitted(config, walk, tmp_path), refused) > 2 * len(load_file(path))
+        assert refusals(path, lambda: fitted(config, walk, tmp_path)) > 2 * len(load_file(path))
 
 
 @EVERY
-def test_a_damaged_checkpoint_is_refused(config, walk, tmp_path, refused, monkeypatch):
-    store = training.store_checkpoint
-
-    def killed_after(*arguments):
-        store(*arguments)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(training, "store_checkpoint", killed_after)
-        fitted(config, walk, tmp_path)
-    (path,) = tmp_path.glob("*.partial.safetensors")
+def test_a_damaged_checkpoint_is_refused(config, walk, tmp_path):
+    path = stopped_at_a_checkpoint(config, walk, tmp_path)
     tensors = load_file(path)
     without = {name: tensor for name, tensor in tensors.items() if not name.startswith("adam-0.")}
     assert len(without) == len(tensors) - 3
@@ -141,14 +120,14 @@ def test_a_damaged_checkpoint_is_refused(config, walk, tmp_path, refused, monkey
         (b'{"config": {"type": "Gone", "alpha": 1}, "data": "x"}', "holds a run with another config"),
     ],
 )
-def test_a_damaged_manifest_is_refused(content, message, walk, tmp_path, refused):
+def test_a_damaged_manifest_is_refused(content, message, walk, tmp_path):
     fitted(SMALL[AWRConfig], walk, tmp_path)
     path = tmp_path / "run.json"
     path.write_bytes(content)
     refused(lambda: fitted(SMALL[AWRConfig], walk, tmp_path), path, message)
 
 
-def test_a_manifest_of_another_version_is_refused_in_a_few_words(walk, tmp_path, refused):
+def test_a_manifest_of_another_version_is_refused_in_a_few_words(walk, tmp_path):
     config = SMALL[SfBCConfig]
     fitted(config, walk, tmp_path)
     path, good = tmp_path / "run.json", load_json(tmp_path / "run.json")
@@ -198,7 +177,7 @@ class Needs(Method, config=NeedsConfig):
         (json.dumps({"type": "AWRConfig", **{"x" * 300 + str(i): 0 for i in range(20)}}), "no config that can be read"),
     ],
 )
-def test_an_agent_with_a_config_that_does_not_fit_is_refused(config, message, walk, tmp_path, refused):
+def test_an_agent_with_a_config_that_does_not_fit_is_refused(config, message, walk, tmp_path):
     fitted(SMALL[AWRConfig], walk).save(tmp_path)
     path = tmp_path / AGENT_FILE
     save_file(load_file(path), path, metadata={"config": config})
@@ -208,7 +187,7 @@ def test_an_agent_with_a_config_that_does_not_fit_is_refused(config, message, wa
 # ---- trials ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_damaged_file_of_a_trial_is_refused(tmp_path, refused):
+def test_a_damaged_file_of_a_trial_is_refused(tmp_path):
     trial = Trial("toy-maze", SMALL[AWRConfig], 2, transitions=200, profile="smoke")
     result = run_trial(trial, tmp_path)
     path = tmp_path / f"{trial.identity}.json"
@@ -244,7 +223,45 @@ def test_a_damaged_file_of_a_trial_is_refused(tmp_path, refused):
     assert run_trial(trial, tmp_path)["variants"] == result["variants"]
 
 
-def test_a_damaged_curve_is_refused(tmp_path, refused):
+def test_a_number_of_a_trial_that_was_edited_is_refused(tmp_path, monkeypatch):
+    """Of the right kind and in the right place: only a digest can tell. What is older than the digest is still read."""
+    method = replace(SMALL[IQLConfig], training=replace(TRAINING, gradient_steps=4))
+    trial = Trial("toy-maze", method, 2, transitions=200, curve_every=2, profile="smoke")
+    run_trial(trial, tmp_path)
+    here, stored = tmp_path / trial.training_identity, tmp_path / f"{trial.identity}.json"
+    result, curve = load_json(stored), load_json(here / "curve.json")
+    (variant,), words = result["variants"], "was changed since it was written"
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        stored.unlink()
+        patched.setattr(trial_module, "provenance_facts", stop)
+        run_trial(trial, tmp_path)
+    partial = load_json(here / f"{trial.identity}.partial.json")
+    assert partial["contents"] == result["variants"] and set(curve["contents"]) == {"2", "4"}
+    for path, good, earned in (
+        (here / f"{trial.identity}.partial.json", partial, partial["contents"][variant]["returns"]),
+        (here / "curve.json", curve, curve["contents"]["2"]),
+        (stored, result, result["variants"][variant]["returns"]),
+    ):
+        stored.unlink(missing_ok=True)  # or the others are not read
+        earned[0] += 1
+        save_json(path, good)
+        refused(lambda: run_trial(trial, tmp_path), path, words)
+        earned[0] -= 1
+        save_json(path, good)
+        assert run_trial(trial, tmp_path)["variants"] == result["variants"]
+    del result["digest"]
+    save_json(stored, result)
+    assert run_trial(trial, tmp_path) == result
+    stored.unlink()
+    save_json(here / "curve.json", curve["contents"])
+    assert run_trial(trial, tmp_path)["curve"] == curve["contents"]
+
+
+def stop(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_damaged_curve_is_refused(tmp_path):
     method = replace(SMALL[IQLConfig], training=replace(TRAINING, gradient_steps=4))
     trial = Trial("toy-maze", method, 2, transitions=200, curve_every=2, profile="smoke")
     path = tmp_path / trial.training_identity / "curve.json"

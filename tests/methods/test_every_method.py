@@ -6,23 +6,20 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from processes import Started, fit_stored, store_fit
 from small_methods import EVERY, SMALL, TRAINING, fitted
 from torch import nn
 
 from sfbc_core import TrainingConfig
 from sfbc_core.configuration import config_dataclass, config_from_json, config_to_json
 from sfbc_core.evaluation import start_policy
-from sfbc_core.files import join_parts, load_tensors, save_json, save_tensors
+from sfbc_core.files import join_parts, load_tensors, save_tensors
 from sfbc_core.methods import METHODS, GradientMethod, Method
 from sfbc_core.methods.awr import AWRConfig
 from sfbc_core.methods.base import AGENT_FILE, method_named
@@ -215,44 +212,19 @@ def test_a_finished_run_is_not_trained_again(config, walk, tmp_path):
     assert_same(weights(first), weights(again))
 
 
-RUN = """
-import json, sys, time, torch
-from pathlib import Path
-import sfbc_core.run, sfbc_core.training
-from sfbc_core import Trajectories
-from sfbc_core.configuration import config_from_json
-from sfbc_core.files import load_tensors
-from sfbc_core.methods import METHODS
-torch.set_num_threads(1)
-folder = Path(sys.argv[1])
-if len(sys.argv) > 2:  # wait after every checkpoint, to be killed there
-    store = sfbc_core.training.store_checkpoint
-    sfbc_core.training.store_checkpoint = lambda *arguments: (store(*arguments), time.sleep(600))
-config = config_from_json(json.loads((folder / "config.json").read_text()), *METHODS)
-data = Trajectories(**load_tensors(folder / "data.safetensors"))
-METHODS[type(config)](config).fit(data, folder / "run").save(folder / "agent")
-"""
-
-
 @pytest.mark.slow
 @EVERY
 def test_killed_by_sigkill_it_ends_with_the_same_bits(config, walk, tmp_path):
     """Killed right after its first checkpoint, then started again, against an agent that was left alone."""
-    save_tensors(tmp_path / "data.safetensors", walk.tensors())
-    save_json(tmp_path / "config.json", config_to_json(config))
-    command = [sys.executable, "-c", RUN, str(tmp_path)]
-    process = subprocess.Popen([*command, "wait"])
-    deadline = time.monotonic() + 600  # against a process that hangs
-    while not list((tmp_path / "run").glob("*.partial.safetensors")):
-        assert process.poll() is None and time.monotonic() < deadline, "no checkpoint appeared"
-        time.sleep(0.01)
+    store_fit(tmp_path, config, walk)
+    process = Started(fit_stored, tmp_path, True)
+    process.until(lambda: list((tmp_path / "run").glob("*.partial.safetensors")))
     other = replace(config, seed=8)
     for one in (config, other):
         with pytest.raises(RuntimeError, match="another process is training in"):
             fitted(one, walk, tmp_path / "run")
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    subprocess.run(command, check=True)
+    assert process.kill()
+    Started(fit_stored, tmp_path).result()
     assert_same(weights(fitted(config, walk)), load_tensors(tmp_path / "agent" / AGENT_FILE))
 
 

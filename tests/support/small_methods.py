@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from sfbc_core import CriticConfig, DiffusionConfig, GaussianConfig, ScoreNetworkConfig, TrainingConfig
+from sfbc_core import CriticConfig, DiffusionConfig, GaussianConfig, ScoreNetworkConfig, TrainingConfig, training
+from sfbc_core.experiments import Trial
 from sfbc_core.methods import METHODS
 from sfbc_core.methods.awr import AWRConfig
 from sfbc_core.methods.decision_transformer import DecisionTransformerConfig
@@ -26,3 +29,24 @@ EVERY = pytest.mark.parametrize("config", SMALL.values(), ids=lambda config: typ
 def fitted(config, data, *options):
     """The method of a config, fitted; `options` are those of its `fit`."""
     return METHODS[type(config)](config).fit(data, *options)
+
+
+def small_trial(kind, episodes=4):
+    """A trial on the Bidirectional-Car, of a second; SfBC's is evaluated after each of its iterations."""
+    variants = {f"K = {k}": {"iteration": k} for k in (1, 2)} if kind is SfBCConfig else {"as configured": {}}
+    return Trial("bidirectional-car", SMALL[kind], episodes, variants, transitions=400, profile="smoke")
+
+
+def stopped_at_a_checkpoint(config, data, folder) -> Path:
+    """The first checkpoint of a fit in the folder, which ended there."""
+    store = training.store_checkpoint
+
+    def stop_after(*arguments):
+        store(*arguments)
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(training, "store_checkpoint", stop_after)
+        fitted(config, data, folder)
+    (path,) = Path(folder).glob("*.partial.safetensors")
+    return path

@@ -12,7 +12,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 h5py = pytest.importorskip("h5py", reason="h5py is in the extra sfbc-core[d4rl]")
@@ -124,7 +125,7 @@ def flat(column):
     return column.reshape(-1).astype(bool)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(d4rl_files(), st.booleans())
 def test_d4rls_layout_is_read_exactly(path, columns, compressed):
     options = {"chunks": True, "compression": "gzip"} if compressed else {}
@@ -139,7 +140,7 @@ def test_d4rls_layout_is_read_exactly(path, columns, compressed):
         np.testing.assert_array_equal(tensor.numpy(), expected[name].astype(tensor.numpy().dtype), name, strict=True)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(episodes())
 def test_minaris_layout_is_read_exactly(path, tree):
     data = read_minari(write(path, tree))
@@ -184,7 +185,7 @@ MAZE = "antmaze-medium-play-v2"
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@settings(max_examples=12)
+@examples(12)
 @given(columns=d4rl_files(), data=st.data())
 def test_a_column_of_another_kind_is_refused(path, fault, columns, data):
     name = data.draw(st.sampled_from(sorted(columns)))
@@ -198,7 +199,7 @@ def test_a_column_of_another_kind_is_refused(path, fault, columns, data):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@settings(max_examples=12)
+@examples(12)
 @given(tree=episodes(joined=False), data=st.data())
 def test_a_column_of_another_kind_in_an_episode_is_refused(path, fault, tree, data):
     key = data.draw(st.sampled_from(sorted(tree)))
@@ -212,7 +213,7 @@ def test_a_column_of_another_kind_in_an_episode_is_refused(path, fault, tree, da
     assert key in message or "must be finite" in message, message
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(tree=episodes(), data=st.data())
 def test_an_episode_without_a_column_or_of_another_width_is_refused(path, tree, data):
     key = data.draw(st.sampled_from(sorted(tree)))
@@ -225,7 +226,7 @@ def test_an_episode_without_a_column_or_of_another_width_is_refused(path, tree, 
     assert f"{key} must be a group" in refusal(write(path, tree | {key: np.zeros(3)}), read_minari)
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(columns=d4rl_files(), data=st.data())
 def test_a_file_without_a_column_is_refused(path, columns, data):
     name = data.draw(st.sampled_from(["observations", "actions", "rewards", "terminals"]))
@@ -276,7 +277,7 @@ def content_of(read, **options):
 
 
 @pytest.mark.parametrize("read", BOTH)
-@settings(max_examples=50)
+@examples(50)
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_a_file_that_was_cut_anywhere_is_refused(path, read, share):
     content = content_of(read)
@@ -285,7 +286,7 @@ def test_a_file_that_was_cut_anywhere_is_refused(path, read, share):
 
 
 @pytest.mark.parametrize("read", BOTH)
-@settings(derandomize=True, max_examples=30)
+@examples(30, derandomize=True)
 @given(content=st.binary(max_size=3000), signed=st.booleans())
 def test_a_file_of_any_bytes_is_refused(path, read, content, signed):
     path.write_bytes(b"\x89HDF\r\n\x1a\n" * signed + content)
@@ -293,7 +294,7 @@ def test_a_file_of_any_bytes_is_refused(path, read, content, signed):
 
 
 @pytest.mark.parametrize("read", BOTH)
-@settings(derandomize=True, max_examples=100)
+@examples(100, derandomize=True)
 @given(place=st.integers(0, 2**31), bit=st.integers(0, 7), checked=st.booleans())
 def test_a_damaged_file_is_read_or_refused_by_name(path, read, place, bit, checked):
     """One bit is wrong: in a number it may go unnoticed, anywhere else HDF5 fails, each time in another way."""
