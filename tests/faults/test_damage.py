@@ -264,11 +264,7 @@ def test_an_edited_result_of_a_trial_is_refused_or_made_again(rng, tmp_path, out
     def load():
         before = path.stat().st_mtime_ns
         assert outcome_of(run_trial(trial, tmp_path))["variants"] == good["variants"], "read with other numbers"
-        return (
-            SAME
-            if path.stat().st_mtime_ns == before
-            else "taken for another trial's, and made again with the same numbers"
-        )
+        return SAME if path.stat().st_mtime_ns == before else "made again, with the same numbers"
 
     for _ in range(TRIES["trial"]):
         text = json.dumps(edited(good, rng), sort_keys=True).encode()
