@@ -59,7 +59,7 @@ def test_columns_of_two_levels_and_an_index_without_a_name_are_left_to_pandas(na
 def test_a_table_with_formats_of_its_own_is_no_exception():
     frame = pd.DataFrame({"a": [1.25, -0.001], "b": [2.0, float("nan")]}, index=pd.Index([1, 2], name="K"))
     rows = rows_of(styled_table_html(frame.style.format("{:.2f}", na_rep="")))
-    assert rows == [["K", "a", "b"], ["1", "1.25", "2.0"], ["2", "0.0", ""]]  # pandas reads 0.00 as a number
+    assert rows == [["K", "a", "b"], ["1", "1.25", "2.00"], ["2", "0.0", ""]]
     html = styled_table_html(frame.rename_axis(None).style.format("{:.1f}"))
     assert ">-0.0<" not in html and 'class="dataframe"' in html
 
