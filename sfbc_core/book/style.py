@@ -10,9 +10,10 @@ import torch
 from IPython import get_ipython
 from jaxtyping import Float
 from matplotlib_inline.config import InlineBackend
+from pandas.io.formats.style import Styler
 from torch import Tensor
 
-from sfbc_core.book.tables import table_html
+from sfbc_core.book.tables import styled_table_html, table_html
 from sfbc_core.evaluation import Agent
 
 # Okabe and Ito's colours, which stay apart under all common kinds of colour blindness.
@@ -53,7 +54,9 @@ def use_book_style() -> None:
         backend = InlineBackend.instance(parent=shell)
         backend.shell = shell  # or a backend that has not been used yet would forget the format
         backend.figure_formats = {"retina"}
-        shell.display_formatter.formatters["text/html"].for_type(pd.DataFrame, table_html)
+        pages = shell.display_formatter.formatters["text/html"]
+        pages.for_type(pd.DataFrame, table_html)
+        pages.for_type(Styler, styled_table_html)
 
 
 def state_grid(x_values: Float[np.ndarray, " X"], y_values: Float[np.ndarray, " Y"]) -> Float[Tensor, "S 2"]:

@@ -6,6 +6,7 @@ import re
 from html import escape
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 
 def table_html(frame: pd.DataFrame) -> str:
@@ -21,6 +22,16 @@ def table_html(frame: pd.DataFrame) -> str:
     html = shown._repr_html_()
     if html is None:  # a reader who turned HTML off
         return f"<pre>{escape(repr(shown))}</pre>"
+    if frame.columns.nlevels > 1 or all(name is None for name in frame.index.names):
+        return html
+    return re.sub(r"<thead>.*?</thead>", lambda head: _one_row(head.group(), frame), html, count=1, flags=re.DOTALL)
+
+
+def styled_table_html(table: Styler) -> str:
+    """The same for a table with formats of its own, `frame.style.format(...)`; it looks like the others."""
+    html = table._repr_html_().replace("<table ", '<table class="dataframe" ', 1)
+    html = re.sub(r">-(0(?:\.0*)?)</td>", r">\1</td>", html)
+    frame = table.data
     if frame.columns.nlevels > 1 or all(name is None for name in frame.index.names):
         return html
     return re.sub(r"<thead>.*?</thead>", lambda head: _one_row(head.group(), frame), html, count=1, flags=re.DOTALL)

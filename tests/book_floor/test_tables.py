@@ -12,7 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from matplotlib_inline.backend_inline import configure_inline_support
 
 from sfbc_core.book import use_book_style
-from sfbc_core.book.tables import table_html
+from sfbc_core.book.tables import styled_table_html, table_html
 
 VALUES = {"score": [1.5, -0.0], "each seed": ["1, 2", "<b>"]}
 
@@ -54,6 +54,14 @@ def test_columns_of_two_levels_and_an_index_without_a_name_are_left_to_pandas(na
     frame.columns = pd.MultiIndex.from_tuples([("a", "b"), ("a", "c")])
     assert table_html(frame) == frame._repr_html_().replace("-0.0", "0.0")
     assert "-0" not in table_html(pd.DataFrame(VALUES))
+
+
+def test_a_table_with_formats_of_its_own_is_no_exception():
+    frame = pd.DataFrame({"a": [1.25, -0.001], "b": [2.0, float("nan")]}, index=pd.Index([1, 2], name="K"))
+    rows = rows_of(styled_table_html(frame.style.format("{:.2f}", na_rep="")))
+    assert rows == [["K", "a", "b"], ["1", "1.25", "2.00"], ["2", "0.0", ""]]
+    html = styled_table_html(frame.rename_axis(None).style.format("{:.1f}"))
+    assert ">-0.0<" not in html and 'class="dataframe"' in html
 
 
 def test_the_frame_itself_is_not_changed():

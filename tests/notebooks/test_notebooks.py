@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 D4RL_CHAPTERS = ("09", "10", "11", "12")  # they run in D4RL's simulators; all others do without
+MANY_IMPORTS = 3  # lines that begin an import
+SHORT_CELL = 8  # lines
 SECONDS_PER_CELL = 600  # against a cell that hangs; the rule for authors is 30 for a chapter, on an idle machine
 
 every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -45,6 +47,24 @@ def test_has_the_frame_of_a_chapter(path):
     assert tagged[0] is code_cells(notebook)[0], "the parameters come first: nothing is computed before them"
     profile = papermill.inspect_notebook(str(path))["profile"]
     assert profile["default"].strip("\"'") == "quick", "a reader who just runs the chapter gets the profile 'quick'"
+
+
+@every_chapter
+def test_long_imports_are_folded(path):
+    """A screen of imports is not what a reader came for: more than a few lines of them are folded on the page."""
+    importing = [
+        cell
+        for cell in code_cells(nbformat.read(path, as_version=4))
+        if sum(line.startswith(("import ", "from ")) for line in cell.source.splitlines()) >= MANY_IMPORTS
+    ]
+    assert importing, "no cell imports what the chapter needs: has the rule lost its object?"
+    unfolded = [
+        cell.source
+        for cell in importing
+        if len(cell.source.splitlines()) > SHORT_CELL
+        and not {"hide-input", "hide-cell"} & set(cell.metadata.get("tags", []))
+    ]
+    assert not unfolded, "tag the cell 'hide-input'"
 
 
 def run_at_smoke(path, folder):
