@@ -28,7 +28,7 @@ from sfbc_core.methods import AWRConfig
 PACKAGE = Path(__file__).resolve().parents[1] / "sfbc_core"
 # Dataclasses that nobody configures: data, results, and what holds functions. All others are configs.
 NO_CONFIGS = {
-    *("Context", "Description", "EpisodeResults", "Film", "GridWorld", "ReportedScore", "Rollouts"),
+    *("Context", "Description", "EpisodeResults", "Fidelity", "Film", "GridWorld", "ReportedScore", "Rollouts"),
     *("Stage", "Suite", "TabularMDP", "Task", "Transitions", "WindowBatch", "_Part"),
 }
 INTEGERS = (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)

@@ -99,7 +99,7 @@ def test_the_command_runs_lists_and_prints_a_table(tmp_path, capsys, monkeypatch
     assert command.main(["run", "small", "--seeds", "0", *folder]) == 0
     done = capsys.readouterr()
     assert "[1/1] toy-maze, SfBC, seed 0" in done.err, "it is not silent until the end"
-    assert "| ('toy-maze', 'SfBC', 'K = 1')" in done.out and "small.jsonl" in done.out
+    assert "| toy-maze | SfBC     | K = 1" in done.out and "small.jsonl" in done.out
     assert command.main(["list", "small", *folder]) == 0
     stored, missing = capsys.readouterr().out.splitlines()
     assert stored.startswith("stored ") and stored.endswith("toy-maze, SfBC, seed 0")
