@@ -160,7 +160,7 @@ def test_a_method_is_an_input_of_the_chapters_that_use_it_only(files_of):
 def test_tasks_are_found_although_they_are_imported_by_name(files_of):
     of_the_car = files_of(chapter_file("08"))
     assert {"sfbc_core/tasks/bidirectional_car.py", "sfbc_core/tasks/toy_maze.py"} <= of_the_car
-    assert not any(name.startswith("book/results/") for name in files_of(chapter_file("06")))
+    assert not any(name.startswith("book/results/") for name in files_of(chapter_file("05")))
 
 
 def test_records_and_scripts_of_widgets_are_inputs_of_the_chapters_that_show_them(files_of):
