@@ -1,9 +1,14 @@
 // Whatever scrolls sideways must be reachable by keyboard, and must show that there is more to see. The theme sees to the
 // keyboard when a page is loaded or its window changes, and for code alone; what was folded away had no width then, so all
 // boxes are looked at again whenever their own size changes.
-const SCROLLING = "pre, .cell_output, .cell_output .output, .pst-scrollable-table-container, div.math, .math mjx-container";
+const SCROLLING =
+  "pre, .cell_output, .cell_output .output, .pst-scrollable-table-container, div.math, div.math mjx-container, span.math";
 
 function look(box) {
+  if (box.matches("span.math")) {
+    const formula = box.querySelector("mjx-container > svg");
+    box.classList.toggle("wide", formula !== null && formula.getBoundingClientRect().width > box.clientWidth + 1);
+  }
   const hidden = box.scrollWidth - box.clientWidth;
   const scrolls = hidden > 1 && ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
   const sides = [];

@@ -57,6 +57,13 @@ def parts_of(value):
             yield from parts_of(part)
 
 
+def each_damage(kind, what):
+    """Parametrise a test by how a file is damaged; each is a kind of fault of its own."""
+    cut = pytest.param(truncated, marks=fault(f"{kind}, cut off", f"{what}, cut off at a random byte"))
+    changed = pytest.param(flipped, marks=fault(f"{kind}, bytes", f"{what} with one to eight bytes changed"))
+    return pytest.mark.parametrize("damage", [cut, changed])
+
+
 def of_another_version(config, rng):
     """A config as JSON with a field that nobody knows, of a type that nobody knows, or with a value of no use."""
     config = copy.deepcopy(config)
@@ -95,13 +102,7 @@ def tried(load, path, outcome, words=SAME):
 # ---- agents ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        pytest.param(truncated, marks=fault("damaged agent, cut off", "a saved agent, cut off at a random byte")),
-        pytest.param(flipped, marks=fault("damaged agent, bytes", "a saved agent with one to eight bytes changed")),
-    ],
-)
+@each_damage("damaged agent", "a saved agent")
 @EVERY
 def test_a_damaged_agent_is_refused(config, damage, walk, rng, tmp_path, outcome):
     fitted(config, walk).save(tmp_path)
@@ -128,7 +129,9 @@ def test_an_agent_of_another_version_is_refused(config, walk, rng, tmp_path, out
     for _ in range(TRIES["version"]):
         changed = of_another_version(config_to_json(config), rng)
         save_tensors(path, tensors, {"config": json.dumps(changed)})
+        written = path.read_bytes()
         refused(lambda: Method.load(tmp_path), path)
+        assert path.read_bytes() == written, "what is refused stays as it is"
         outcome(REFUSED)
 
 
@@ -160,7 +163,9 @@ def test_an_agent_of_another_architecture_is_refused(config, walk, rng, tmp_path
     for _ in range(TRIES["architecture"]):
         fitted(of_another_size(config, rng), walk).save(tmp_path)
         save_tensors(path, load_tensors(path), {"config": json.dumps(config_to_json(config))})
+        written = path.read_bytes()
         refused(lambda: Method.load(tmp_path), path, "does not hold the")
+        assert path.read_bytes() == written, "what is refused stays as it is"
         outcome(REFUSED)
 
 
@@ -175,13 +180,7 @@ def begun_again(config, walk, checkpoint, folder):
     return folder / checkpoint.name, lambda: fitted(config, walk, folder)
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        pytest.param(truncated, marks=fault("damaged checkpoint, cut off", "a checkpoint, cut off at a random byte")),
-        pytest.param(flipped, marks=fault("damaged checkpoint, bytes", "a checkpoint with one to eight bytes changed")),
-    ],
-)
+@each_damage("damaged checkpoint", "a checkpoint")
 @EVERY
 def test_a_damaged_checkpoint_is_refused(config, damage, walk, rng, tmp_path, outcome):
     checkpoint = stopped_at_a_checkpoint(config, walk, tmp_path / "stopped")

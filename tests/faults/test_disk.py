@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 from processes import Started, trial_on_full_disks
-from small_methods import small_trial
+from small_methods import each_of, small_trial
 
 from sfbc_core.files import save_json
-from sfbc_core.methods import METHODS
 from sfbc_core.methods.decision_transformer import DecisionTransformerConfig
 from sfbc_core.methods.iql import IQLConfig
 from sfbc_core.methods.sfbc import SfBCConfig
@@ -16,11 +15,7 @@ pytest.importorskip("resource", reason="limits of a process are POSIX")
 pytestmark = pytest.mark.nightly
 TRIES = 12
 DONE = "a trial of {}, whose disk is full within a random write, at a random byte of it; then started again"
-TRIED = [
-    pytest.param(kind, id=name, marks=pytest.mark.fault(f"full disk, {name}", DONE.format(name)))
-    for kind in (SfBCConfig, IQLConfig, DecisionTransformerConfig)
-    for name in [METHODS[kind].__name__]
-]
+TRIED = each_of((SfBCConfig, IQLConfig, DecisionTransformerConfig), "full disk", DONE)
 
 
 @pytest.mark.parametrize("kind", TRIED)

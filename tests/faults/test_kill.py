@@ -6,10 +6,9 @@ import time
 
 import pytest
 from processes import Started, bits_of, outcome_of, run_stored_trial
-from small_methods import small_trial
+from small_methods import each_of, small_trial
 
 from sfbc_core.files import load_json, save_json
-from sfbc_core.methods import METHODS
 from sfbc_core.methods.decision_transformer import DecisionTransformerConfig
 from sfbc_core.methods.iql import IQLConfig
 from sfbc_core.methods.sfbc import SfBCConfig
@@ -17,11 +16,7 @@ from sfbc_core.methods.sfbc import SfBCConfig
 pytestmark = pytest.mark.nightly
 MOMENTS = 20
 DONE = "a trial of {}, from its data to its evaluation, killed by SIGKILL at a random moment and started again"
-TRIED = [
-    pytest.param(kind, id=name, marks=pytest.mark.fault(f"killed, {name}", DONE.format(name)))
-    for kind in (SfBCConfig, IQLConfig, DecisionTransformerConfig)
-    for name in [METHODS[kind].__name__]
-]
+TRIED = each_of((SfBCConfig, IQLConfig, DecisionTransformerConfig), "killed", DONE)
 
 
 @pytest.fixture(scope="module")

@@ -181,7 +181,9 @@ def test_an_agent_with_a_config_that_does_not_fit_is_refused(config, message, wa
     fitted(SMALL[AWRConfig], walk).save(tmp_path)
     path = tmp_path / AGENT_FILE
     save_file(load_file(path), path, metadata={"config": config})
+    written = path.read_bytes()
     refused(lambda: Method.load(tmp_path), path, message)
+    assert path.read_bytes() == written, "what is refused stays as it is"
 
 
 # ---- trials ----------------------------------------------------------------------------------------------------------
@@ -268,3 +270,4 @@ def test_a_damaged_curve_is_refused(tmp_path):
     for content in ({"two": [0.0, 0.0]}, {"2": [0.0]}, {"2": None}, []):
         save_json(path, content)
         refused(lambda: run_trial(trial, tmp_path), path)
+        assert load_json(path) == content, "what is refused stays as it is"

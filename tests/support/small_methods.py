@@ -37,6 +37,15 @@ def small_trial(kind, episodes=4):
     return Trial("bidirectional-car", SMALL[kind], episodes, variants, transitions=400, profile="smoke")
 
 
+def each_of(kinds, fault, done):
+    """Parameters of a test, one a method; in the record of faults each is a kind of its own."""
+    names = {kind: METHODS[kind].__name__ for kind in kinds}
+    return [
+        pytest.param(kind, id=name, marks=pytest.mark.fault(f"{fault}, {name}", done.format(name)))
+        for kind, name in names.items()
+    ]
+
+
 def stopped_at_a_checkpoint(config, data, folder) -> Path:
     """The first checkpoint of a fit in the folder, which ended there."""
     store = training.store_checkpoint
