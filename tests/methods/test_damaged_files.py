@@ -270,4 +270,4 @@ def test_a_damaged_curve_is_refused(tmp_path):
     for content in ({"two": [0.0, 0.0]}, {"2": [0.0]}, {"2": None}, []):
         save_json(path, content)
         refused(lambda: run_trial(trial, tmp_path), path)
-        assert load_json(path) == content, "what is refused stays as it is"
+        assert json.loads(path.read_text()) == content, "what is refused stays as it is"
