@@ -9,10 +9,10 @@ from importlib.util import find_spec
 import pytest
 
 from sfbc_core import GaussianConfig, evaluate, load_task
+from sfbc_core.experiments import Trial, run_trial, stored_results
 from sfbc_core.experiments import __main__ as experiments
-from sfbc_core.experiments import run_trial, stored_results
 from sfbc_core.experiments.results import add_lines, measurements_path, read_lines
-from sfbc_core.experiments.trial import Trial, trained_agent
+from sfbc_core.experiments.trial_run import trained_agent
 from sfbc_core.methods import Method
 from sfbc_core.methods.awr import AWR, AWRConfig
 from sfbc_core.tasks.cache import cache_dir

@@ -7,7 +7,8 @@ from sfbc_core.experiments.running import run_suite, run_trials, stored_results,
 from sfbc_core.experiments.settings import method_config, small_config, smoke_config
 from sfbc_core.experiments.statistics import mean_interval, success_interval
 from sfbc_core.experiments.tables import score_table
-from sfbc_core.experiments.trial import Trial, run_trial
+from sfbc_core.experiments.trial import Trial
+from sfbc_core.experiments.trial_run import run_trial
 
 __all__ = [
     "PaperSettings",

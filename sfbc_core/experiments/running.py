@@ -22,7 +22,8 @@ from sfbc_core.experiments.results import (
     save_measurements,
 )
 from sfbc_core.experiments.suites import suite_named
-from sfbc_core.experiments.trial import Trial, run_trial, trained_agent
+from sfbc_core.experiments.trial import Trial
+from sfbc_core.experiments.trial_run import run_trial, trained_agent
 from sfbc_core.files import load_json
 from sfbc_core.paths import user_path
 from sfbc_core.tasks import load_task
@@ -78,7 +79,7 @@ def run_suite(
         trials: some of the suite's trials; all by default.
         executor: runs trials side by side; one after the other, in this process, if not given.
         progress: whether to show progress.
-        options: of :func:`~sfbc_core.experiments.trial.run_trial`: `device`, `data_folder`.
+        options: of :func:`~sfbc_core.experiments.trial_run.run_trial`: `device`, `data_folder`.
     """
     suite, runs, folder = suite_named(name), user_path(runs), user_path(folder)
     wanted = suite.trials(profile) if trials is None else trials

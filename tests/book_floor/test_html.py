@@ -22,10 +22,9 @@ from sfbc_core.book import Provenance
 from sfbc_core.book.films import Film
 from sfbc_core.book.widgets import ActionExplorer, ValueExplorer
 from sfbc_core.book.widgets.book_widget import FOLDER, BookWidget
-from sfbc_core.experiments import provenance
+from sfbc_core.experiments import Trial, provenance
 from sfbc_core.experiments.results import Results
 from sfbc_core.experiments.tables import score_table
-from sfbc_core.experiments.trial import Trial
 
 HARMLESS = "umaze"
 HOSTILE = (

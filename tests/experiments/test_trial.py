@@ -14,8 +14,7 @@ from torch import nn
 
 from sfbc_core import SfBC, TrainingConfig, evaluate, load_task
 from sfbc_core.configuration import config_dataclass
-from sfbc_core.experiments import Trial, run_trial, run_trials
-from sfbc_core.experiments import trial as trial_module
+from sfbc_core.experiments import Trial, run_trial, run_trials, trial_run
 from sfbc_core.files import load_json, save_json
 from sfbc_core.methods import AWRConfig, GradientMethod, Method, base
 from sfbc_core.methods.gradient import batch_of
@@ -70,12 +69,12 @@ def test_variants_that_are_done_outlive_a_kill(trial, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return evaluate(agent, *arguments, **options)
 
-    monkeypatch.setattr(trial_module, "evaluate", interrupted)
+    monkeypatch.setattr(trial_run, "evaluate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_trial(trial, tmp_path)
     resumed = run_trial(trial, tmp_path)
     assert calls == [1, 2, 2, 2], "the first variant is not evaluated again"
-    monkeypatch.setattr(trial_module, "evaluate", evaluate)
+    monkeypatch.setattr(trial_run, "evaluate", evaluate)
     assert resumed["variants"] == run_trial(trial, tmp_path / "undisturbed")["variants"]
 
 
@@ -146,11 +145,11 @@ def test_variants_are_kept_until_the_result_is_stored(trial, tmp_path, monkeypat
             raise OSError("no space left")
         save_json(path, *arguments, **options)
 
-    monkeypatch.setattr(trial_module, "save_json", full_disk)
+    monkeypatch.setattr(trial_run, "save_json", full_disk)
     with pytest.raises(OSError, match="no space left"):
         run_trial(trial, tmp_path)
     monkeypatch.undo()
-    monkeypatch.setattr(trial_module, "evaluate", lambda *_, **__: pytest.fail("it was evaluated again"))
+    monkeypatch.setattr(trial_run, "evaluate", lambda *_, **__: pytest.fail("it was evaluated again"))
     assert len(run_trial(trial, tmp_path)["variants"]) == 3
 
 
@@ -207,7 +206,7 @@ def test_an_evaluation_along_the_training_does_not_disturb_it(tmp_path, monkeypa
             raise KeyboardInterrupt
         return evaluate(*arguments, **options)
 
-    monkeypatch.setattr(trial_module, "evaluate", interrupted)
+    monkeypatch.setattr(trial_run, "evaluate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_trial(curved, tmp_path)
     result = run_trial(curved, tmp_path)

@@ -14,8 +14,8 @@ from refusals import refused
 from small_methods import EVERY, SMALL, fitted, stopped_at_a_checkpoint
 
 from sfbc_core.configuration import config_to_json
+from sfbc_core.experiments import Trial, run_trial
 from sfbc_core.experiments.results import read_lines
-from sfbc_core.experiments.trial import Trial, run_trial
 from sfbc_core.files import load_json, load_tensors, save_json, save_tensors
 from sfbc_core.methods import Method
 from sfbc_core.methods.awr import AWRConfig

@@ -14,8 +14,7 @@ from refusals import refused
 from safetensors.torch import load_file, save_file
 from small_methods import EVERY, SMALL, TRAINING, fitted, stopped_at_a_checkpoint
 
-from sfbc_core.experiments import trial as trial_module
-from sfbc_core.experiments.trial import Trial, run_trial
+from sfbc_core.experiments import Trial, run_trial, trial_run
 from sfbc_core.files import load_json, load_metadata, save_json
 from sfbc_core.methods import METHODS, Method
 from sfbc_core.methods.awr import AWRConfig
@@ -235,7 +234,7 @@ def test_a_number_of_a_trial_that_was_edited_is_refused(tmp_path, monkeypatch):
     (variant,), words = result["variants"], "was changed since it was written"
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         stored.unlink()
-        patched.setattr(trial_module, "provenance_facts", stop)
+        patched.setattr(trial_run, "provenance_facts", stop)
         run_trial(trial, tmp_path)
     partial = load_json(here / f"{trial.identity}.partial.json")
     assert partial["contents"] == result["variants"] and set(curve["contents"]) == {"2", "4"}
