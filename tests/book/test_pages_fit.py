@@ -81,6 +81,17 @@ DISTORTED = (
     }).map(words);
 }"""
 )
+# What scrolls without an edge that fades.
+SCROLLS_WITHOUT_A_HINT = (
+    "() => {"
+    + HELPERS
+    + """
+    return shown("article *")
+        .filter((box) => scrolls(box) && box.scrollWidth > box.clientWidth + 1)
+        .filter((box) => getComputedStyle(box).maskImage === "none")
+        .map(words);
+}"""
+)
 
 
 def opened(visit, name, screen, **options):
@@ -90,11 +101,7 @@ def opened(visit, name, screen, **options):
     return page
 
 
-@pytest.mark.parametrize("screen", [LAPTOP, PHONE], ids=["laptop", "phone"])
-@pytest.mark.parametrize("name", PAGES)
-def test_nothing_is_cut_off(visit, name, screen):
-    page = opened(visit, name, screen)
-    page.evaluate(UNFOLD)  # a folded answer fits as well
+def check_nothing_is_cut_off(page, screen):
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= screen["width"], f"the page scrolls sideways: it is {width} pixels wide"
     assert page.evaluate(CUT_OFF) == [], "cut off, with no way to scroll to the rest"
@@ -103,52 +110,20 @@ def test_nothing_is_cut_off(visit, name, screen):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_code_outputs_and_formulas_fit_a_laptop_without_scrolling(visit, name):
+def test_a_laptop_shows_all_without_scrolling(visit, name):
     page = opened(visit, name, LAPTOP)
-    assert page.evaluate(SCROLLED, "article :is(pre, .cell_output, .output, div.math mjx-container)") == []
-
-
-@pytest.mark.parametrize("name", [page for page in PAGES if page.startswith("notebooks/")])
-def test_code_is_not_set_too_small(visit, name):
-    page = opened(visit, name, LAPTOP)
-    sizes = page.evaluate(
-        "[...document.querySelectorAll('article pre')].map(e => parseFloat(getComputedStyle(e).fontSize))"
-    )
-    assert sizes and min(sizes) >= SMALLEST_CODE
+    boxes = "article :is(pre, .cell_output, .output, div.math mjx-container)"
+    assert page.evaluate(SCROLLED, boxes) == [], "wider than the page"
+    sizes = "[...document.querySelectorAll('article pre')].map(e => parseFloat(getComputedStyle(e).fontSize))"
+    assert min(page.evaluate(sizes), default=SMALLEST_CODE) >= SMALLEST_CODE, "code is set too small"
+    page.evaluate(UNFOLD)  # a folded answer fits as well
+    check_nothing_is_cut_off(page, LAPTOP)
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_what_scrolls_on_a_phone_shows_that_it_does(visit, name):
+def test_a_phone_shows_all_or_that_there_is_more(visit, name):
     """A phone draws no scroll bar until one scrolls: an edge that fades says that there is more."""
     page = opened(visit, name, PHONE)
     page.evaluate(UNFOLD)
-    without_a_hint = page.evaluate(
-        f"""() => {{ {HELPERS}
-            return shown("article *")
-                .filter((box) => scrolls(box) && box.scrollWidth > box.clientWidth + 1)
-                .filter((box) => getComputedStyle(box).maskImage === "none")
-                .map(words);
-        }}"""
-    )
-    assert without_a_hint == []
-
-
-@pytest.mark.parametrize("name", [page for page in PAGES if page.startswith("notebooks/")])
-def test_a_picture_has_one_frame_in_the_dark(visit, name):
-    """The theme puts a card behind a picture and another behind the output around it."""
-    page = opened(visit, name, LAPTOP, color_scheme="dark")
-    two_frames = page.evaluate(
-        f"""() => {{ {HELPERS}
-            const card = (box) => {{
-                const style = getComputedStyle(box);
-                const clear = ["transparent", "rgba(0, 0, 0, 0)"].includes(style.backgroundColor);
-                return !clear && parseFloat(style.paddingLeft) > 0;
-            }};
-            return shown("article .cell_output :is(img, video)").filter((picture) => {{
-                let cards = 0;
-                for (let box = picture; !box.matches(".cell_output"); box = box.parentElement) cards += card(box);
-                return cards > 1;
-            }}).map(words);
-        }}"""
-    )
-    assert two_frames == []
+    check_nothing_is_cut_off(page, PHONE)
+    assert page.evaluate(SCROLLS_WITHOUT_A_HINT) == []
