@@ -19,6 +19,7 @@ from sfbc_core.files import join_parts, split_parts
 from sfbc_core.loss_log import loss_history
 from sfbc_core.networks import ROUNDING, Ensemble, Standardizer, mlp, seeded_layers
 from sfbc_core.randomness import make_generator
+from sfbc_core.ranges import check_ranges
 from sfbc_core.training import TrainingConfig, train
 from sfbc_core.trajectories import Trajectories
 
@@ -39,12 +40,7 @@ class CriticConfig:
     standardize_states: bool = True  # the paper does not say
 
     def __post_init__(self) -> None:
-        if not self.hidden or min(self.hidden) < 1:
-            raise ValueError(f"hidden must name at least one positive size, got {self.hidden}")
-        if self.members < 1:
-            raise ValueError(f"members must be at least 1, got {self.members}")
-        if self.minimum_deviation < 0:
-            raise ValueError(f"minimum_deviation must be at least 0, got {self.minimum_deviation}")
+        check_ranges(self, widths=["hidden"], count=["members"], nonnegative=["minimum_deviation"])
 
     def scale_of(self, targets: Float[Tensor, " N"]) -> float:
         """The deviation of targets or returns, in which α is meant, with the floor; warns where the floor is what counts.

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from sfbc_core.trajectories import Trajectories
 
 # A deviation below this share of the largest value is rounding, which in float32 is 6e-8 of a number.
 ROUNDING = 1e-6
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 _LAYERS_LOCK = threading.RLock()
 
@@ -41,6 +47,11 @@ def mlp(widths: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Sequ
     return nn.Sequential(*layers[:-1])
 
 
+def log_tanh_slope(x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """log tanh'(x) = log(1 - tanh² x), in a form that does not cancel for large |x|: a density's change under the tanh."""
+    return 2 * (math.log(2) - x - softplus(-2 * x))
+
+
 def dropout(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
     """Zero the share `rate` of `x` and scale up the rest, so that the mean stays; `x` itself where there is no generator.
 
@@ -57,6 +68,24 @@ class Ensemble(nn.ModuleList):
     def forward(self, *inputs: Tensor) -> Float[Tensor, "members *batch"]:
         """The answers of all members to the same inputs, stacked along a new first dimension."""
         return torch.stack([member(*inputs) for member in self])
+
+
+@contextmanager
+def frozen(*networks: nn.Module) -> Iterator[None]:
+    """Losses that are computed inside lead through `networks` to their inputs and leave their parameters alone."""
+    parameters = [parameter for network in networks for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+def slow_copy(network: ModuleT) -> ModuleT:
+    """A target network: the same weights, which no optimiser moves; :func:`update_average` does."""
+    return copy.deepcopy(network).requires_grad_(False)
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ import math
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from sfbc_core.arrays import check_finite, check_tensor
@@ -74,7 +74,7 @@ def select_actions(
     if mode == "sample":
         if generator is None:
             raise ValueError("mode 'sample' needs a generator, got None")
-        chosen = _resample(selection_weights(q, alpha), generator)
+        chosen = resample(selection_weights(q, alpha), generator)
     elif mode == "greedy":
         chosen = _checked(q).argmax(1, keepdim=True)
     elif mode == "mean_of_best":
@@ -95,8 +95,8 @@ def effective_sample_size(q: Float[Tensor, "S M"], alpha: float) -> Float[Tensor
     return 1 / selection_weights(q, alpha).square().sum(1)
 
 
-def _resample(weights: Float[Tensor, "S M"], generator: RandomSource) -> Tensor:
-    """One index a row with probability `weights`, by inverting the cumulative sum at one uniform number a row."""
+def resample(weights: Float[Tensor, "S M"], generator: RandomSource) -> Int[Tensor, "S 1"]:
+    """One index a row with a probability proportional to `weights`, by inverting their cumulative sum; shape (S, 1)."""
     cumulative = weights.double().cumsum(1)
     uniform = standard_uniform((len(weights), 1), generator, weights.device)
     index = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)

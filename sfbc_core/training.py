@@ -14,6 +14,7 @@ from sfbc_core.checkpoints import restore_checkpoint, store_checkpoint
 from sfbc_core.configuration import config_dataclass
 from sfbc_core.loss_log import LossLog
 from sfbc_core.progress import progress_bar
+from sfbc_core.ranges import check_ranges
 
 # (batch, number of the step, generator) -> named scalar losses, whose sum is minimised
 Losses = Callable[[Any, int, torch.Generator], Mapping[str, Tensor]]
@@ -50,14 +51,16 @@ class TrainingConfig:
             raise ValueError(
                 f"give gradient_steps or epochs, not both; got gradient_steps={self.gradient_steps}, epochs={self.epochs}"
             )
-        positive = ("gradient_steps", "epochs", "batch_size", "learning_rate", "gradient_clip")
-        for name in (*positive, "checkpoint_every", "log_every"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ValueError(f"{name} must be positive, got {value}")
-        for name in ("warmup_steps", "weight_decay"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        sizes = [
+            "gradient_steps",
+            "epochs",
+            "batch_size",
+            "learning_rate",
+            "gradient_clip",
+            "checkpoint_every",
+            "log_every",
+        ]
+        check_ranges(self, positive=sizes, nonnegative=["warmup_steps", "weight_decay"])
 
     @classmethod
     def small(

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sfbc_core.arrays import ArrayLike, as_bounds, as_tensor, as_words, warn_the_caller
-from sfbc_core.transitions import Transitions, Windows
+from sfbc_core.transitions import NumberedSteps, Transitions, Windows
 
 # Actions recorded by float32 controllers overshoot their bounds by a few rounding errors.
 BOUND_TOLERANCE = 1e-5
@@ -199,14 +199,25 @@ class Trajectories:
             raise ValueError("no transition has a next state: every one was cut by a timeout")
         return transitions[(~cut).nonzero().squeeze(1)]
 
-    def windows(self, length: int) -> Windows:
+    def steps(self) -> NumberedSteps:
+        """(s, a) and the row of every transition."""
+        return NumberedSteps(self.observations, self.actions, torch.arange(len(self), device=self.device))
+
+    def windows(self, length: int, *, forward: bool = False) -> Windows:
         """Every stretch of `length` successive transitions, those at the start of an episode padded on the left.
+
+        Args:
+            length: transitions of a window.
+            forward: whether a window begins with its transition, and is padded after the end of the episode; otherwise it
+                ends with it.
 
         Raises:
             ValueError: `length` below 1.
         """
         first = torch.repeat_interleave(self.episode_starts, self.episode_lengths)
-        return Windows(torch.arange(len(self), device=self.device) - first, length)
+        rows = torch.arange(len(self), device=self.device)
+        last = first + torch.repeat_interleave(self.episode_lengths, self.episode_lengths) - 1
+        return Windows(rows - first, length, last - rows if forward else None)
 
     def select_episodes(self, keep: Bool[Tensor, " E"] | ArrayLike) -> Trajectories:
         """Only the episodes whose flag in `keep`, shape (E,), is set, in their order.

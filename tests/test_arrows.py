@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sfbc_core"
 # A part, and what it imports nothing of; a part is a module or a folder directly in the package.
 ALGORITHMS = ("behavior", "critic", "planning", "selection", "methods")
 LOW = (
-    *("arrays", "paths", "files", "configuration", "randomness", "progress", "environments"),
+    *("arrays", "paths", "files", "configuration", "ranges", "randomness", "progress", "environments"),
     *("trajectories", "transitions", "networks", "loss_log", "checkpoints", "training", "run"),
 )
 FORBIDDEN = {
@@ -22,7 +22,7 @@ FORBIDDEN = {
     **dict.fromkeys(LOW, (*ALGORITHMS, "evaluation", "tasks", "experiments", "book")),
 }
 # These import nothing else of the package, or only what is named; configs are checked in one way everywhere.
-CLOSED = {"diffusion": ("configuration",), "tabular": (), "configuration": ()}
+CLOSED = {"diffusion": ("configuration", "ranges"), "tabular": (), "configuration": (), "ranges": ()}
 ABOVE = {"experiments": ("experiments", "book"), "book": ("book",)}  # a part, and the only ones that may import it
 
 

@@ -1,4 +1,4 @@
-"""Windows: the steps before a transition, out of its own episode only."""
+"""Windows: the steps before a transition or from it on, out of its own episode only; and numbered steps."""
 
 from __future__ import annotations
 
@@ -179,3 +179,26 @@ def test_replaced_columns_are_checked_and_the_rest_stays():
     seen = data.replace(next_observations=torch.ones(3, 1))
     with pytest.raises(ValueError, match="observations and next_observations belong together"):
         seen.replace(observations=torch.zeros(3, 1))
+
+
+@given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=6), length=st.integers(1, 8))
+def test_forward_windows_are_a_plain_loop(lengths, length):
+    data = episodes(*lengths)
+    batch = data.windows(length, forward=True)[torch.arange(len(data))]
+    row = 0
+    for steps in lengths:
+        for step in range(steps):
+            expected = [row - step + min(step + ahead, steps - 1) for ahead in range(length)]
+            assert batch.rows[row].tolist() == expected
+            assert batch.mask[row].tolist() == [step + ahead < steps for ahead in range(length)]
+            assert batch.steps[row].tolist() == [min(step + ahead, steps - 1) for ahead in range(length)]
+            row += 1
+
+
+def test_numbered_steps_know_their_rows():
+    data = episodes(3, 2)
+    index = torch.tensor([4, 1, 1])
+    batch = data.steps()[index]
+    assert len(data.steps()) == 5 and torch.equal(batch.rows, index)
+    assert torch.equal(batch.observations, data.observations[index])
+    assert torch.equal(batch.actions, data.actions[index])

@@ -100,25 +100,21 @@ class DiffusionBehavior(BehaviorModel):
     def loss(
         self, states: Float[Tensor, "B obs"], actions: Float[Tensor, "B act"], generator: torch.Generator
     ) -> Float[Tensor, " B"]:
-        """‖ε_θ(α_t a + σ_t ε, s, t) - ε‖² with t ~ U(0, 1), ε ~ N(0, I), mean over coordinates (Eq. 9; ε_θ = -σ_t s_θ)."""
-        t = torch.rand(len(actions), generator=generator, device=actions.device)
-        noise = torch.randn(actions.shape, generator=generator, device=actions.device)
-        schedule = self.config.schedule
-        noisy = schedule.alpha(t)[:, None] * actions + schedule.sigma(t)[:, None] * noise
-        return (self.network(noisy, states, t) - noise).square().mean(1)
+        """Denoising score matching (Eq. 9)."""
+        return self.network.loss(actions, states, self.config.schedule, generator)
 
     @torch.no_grad()
     def draw(self, states: Float[Tensor, "S obs"], noise: Float[Tensor, "S n act"]) -> Float[Tensor, "S n act"]:
         """Solve the ODE from the given noise for every state and sample."""
         solver = self.config.solver
         stages = solver.stages(self.config.schedule)
-        time_parts = self._time_parts([stage.time for stage in stages])
+        time_parts = self.network.time_parts([stage.time for stage in stages])
         rows = CHUNK_ROWS.get(noise.device.type, CHUNK_ROWS["cuda"])
         chunk = max(1, rows // noise.shape[1])  # states a call
         result = torch.empty_like(noise)
         for first in range(0, len(states), chunk):
             part = slice(first, first + chunk)
-            model = self._noise_model(states[part], time_parts)
+            model = self.network.noise_model(states[part], time_parts)
             result[part] = run_stages(model, noise[part], stages, solver.prediction)
         return result
 
@@ -135,19 +131,6 @@ class DiffusionBehavior(BehaviorModel):
 
         @torch.no_grad()
         def model(x: Tensor, t: float) -> Tensor:
-            return self._noise_model(states, self._time_parts([t]))(x, t)
-
-        return model
-
-    def _time_parts(self, times: list[float]) -> dict[float, Tensor]:
-        """The time's part of the embedding, for all evaluations of a solver at once."""
-        parts = self.network.embed_times(torch.tensor(times, device=self.device))
-        return dict(zip(times, parts, strict=True))
-
-    def _noise_model(self, states: Tensor, time_parts: dict[float, Tensor]) -> NoiseModel:
-        state_part = self.network.embed_states(states)[:, None]  # (S, 1, emb), shared by the candidates
-
-        def model(x: Tensor, t: float) -> Tensor:
-            return self.network.predict(x, self.network.condition(state_part, time_parts[t]))
+            return self.network.noise_model(states, self.network.time_parts([t]))(x, t)
 
         return model

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from sfbc_core.arrays import ArrayLike, as_floats, as_given
 from sfbc_core.behavior.base import BehaviorModel
 from sfbc_core.configuration import config_dataclass
-from sfbc_core.networks import mlp
+from sfbc_core.networks import log_tanh_slope, mlp
 from sfbc_core.training import TrainingConfig
 
 
@@ -77,9 +76,7 @@ class GaussianBehavior(BehaviorModel):
         limit = 1 - self.config.bound_margin
         raw = torch.atanh(actions.clamp(-limit, limit))
         normal = -0.5 * ((raw - mean) / log_deviation.exp()).square() - log_deviation - 0.5 * math.log(2 * math.pi)
-        # log(1 - tanh²u) = 2(log 2 - u - softplus(-2u)), which does not cancel for large |u|.
-        log_slope = 2 * (math.log(2) - raw - softplus(-2 * raw))
-        return (normal - log_slope).sum(1)
+        return (normal - log_tanh_slope(raw)).sum(1)
 
     @torch.no_grad()
     def mode(self, states: Float[Tensor, "B obs"] | ArrayLike) -> Float[Tensor, "B act"] | Float[np.ndarray, "B act"]:

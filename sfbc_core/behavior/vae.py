@@ -28,7 +28,14 @@ class VAEConfig:
     standardize_states: bool = True  # the paper does not say
 
 
-class _Autoencoder(nn.Module):
+class ConditionalVAE(nn.Module):
+    """A decoder (s, z) ↦ a and the encoder (s, a) ↦ N(m, diag(d²)) of its latent z, two hidden layers each.
+
+    Args:
+        observation_dim, action_dim, latent_dim: coordinates of s, a and z.
+        hidden: width of the layers.
+    """
+
     def __init__(self, observation_dim: int, action_dim: int, latent_dim: int, hidden: int) -> None:
         super().__init__()
         self.encoder = mlp([observation_dim + action_dim, hidden, hidden, 2 * latent_dim])
@@ -38,6 +45,19 @@ class _Autoencoder(nn.Module):
         """Mean and log-deviation of the latent law q(z | s, a), (..., latent) each."""
         mean, log_deviation = self.encoder(torch.cat([states, actions], dim=-1)).chunk(2, dim=-1)
         return mean, log_deviation.clamp(-4, 15)  # BCQ's bounds
+
+    def loss(
+        self,
+        states: Float[Tensor, "B obs"],
+        actions: Float[Tensor, "B act"],
+        noise: Float[Tensor, "B lat"],
+        kl_weight: float,
+    ) -> Float[Tensor, " B"]:
+        """Mean squared error plus the weighted KL divergence from the prior, both means over coordinates as in BCQ."""
+        mean, log_deviation = self.encode(states, actions)
+        decoded = self.decode(states, mean + log_deviation.exp() * noise)
+        divergence = 0.5 * (mean.square() + (2 * log_deviation).exp() - 1) - log_deviation
+        return (decoded - actions).square().mean(1) + kl_weight * divergence.mean(1)
 
     def decode(self, states: Tensor, latent: Tensor) -> Tensor:
         """The action of a latent in a state, (..., act), each coordinate in (-1, 1)."""
@@ -60,17 +80,14 @@ class VAEBehavior(BehaviorModel):
     def make_network(self, observation_dim: int, action_dim: int) -> nn.Module:
         """Encoder and decoder, each with two hidden ReLU layers."""
         latent_dim = self.config.latent_per_action * action_dim
-        return _Autoencoder(observation_dim, action_dim, latent_dim, self.config.hidden)
+        return ConditionalVAE(observation_dim, action_dim, latent_dim, self.config.hidden)
 
     def loss(
         self, states: Float[Tensor, "B obs"], actions: Float[Tensor, "B act"], generator: torch.Generator
     ) -> Float[Tensor, " B"]:
-        """Mean squared error plus the weighted KL divergence from the prior, both means over coordinates as in BCQ."""
-        mean, log_deviation = self.network.encode(states, actions)
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-        decoded = self.network.decode(states, mean + log_deviation.exp() * noise)
-        divergence = 0.5 * (mean.square() + (2 * log_deviation).exp() - 1) - log_deviation
-        return (decoded - actions).square().mean(1) + self.config.kl_weight * divergence.mean(1)
+        """That of :meth:`ConditionalVAE.loss`, with a draw of the latent for each row."""
+        noise = torch.randn(len(actions), self.noise_dim, generator=generator, device=actions.device)
+        return self.network.loss(states, actions, noise, self.config.kl_weight)
 
     @torch.no_grad()
     def draw(self, states: Float[Tensor, "S obs"], noise: Float[Tensor, "S n lat"]) -> Float[Tensor, "S n act"]:

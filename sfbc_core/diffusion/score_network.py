@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from sfbc_core.configuration import config_dataclass
+from sfbc_core.diffusion.schedule import VPSchedule
+from sfbc_core.ranges import check_ranges
 
 
 @config_dataclass
@@ -23,8 +26,7 @@ class ScoreNetworkConfig:
     fourier_scale: float = 16.0  # deviation of the random frequencies of t, in cycles over [0, 1]
 
     def __post_init__(self) -> None:
-        if not self.widths or min(self.widths) < 1:
-            raise ValueError(f"widths must name at least one positive size, got {self.widths}")
+        check_ranges(self, widths=["widths"])
         if self.fourier_features % 2:
             raise ValueError(f"fourier_features must be even, got {self.fourier_features}")
 
@@ -127,6 +129,31 @@ class ScoreNetwork(nn.Module):
         for block in self.up:
             features = block(torch.cat([features, skips.pop()], dim=-1), next(conditions))
         return self.output_layer(silu(features))
+
+    def time_parts(self, times: list[float]) -> dict[float, Tensor]:
+        """What :meth:`embed_times` gives for each time, for all evaluations of a solver at once."""
+        device = self.time_layer.weight.device
+        return dict(zip(times, self.embed_times(torch.tensor(times, device=device)), strict=True))
+
+    def noise_model(
+        self, states: Float[Tensor, "S obs"], time_parts: dict[float, Tensor]
+    ) -> Callable[[Tensor, float], Tensor]:
+        """ε_θ(·, s, t) of given states, a function of x, shape (S, n, act), and of a time in `time_parts`: for a solver."""
+        state_part = self.embed_states(states)[:, None]  # (S, 1, emb), shared by the candidates
+        return lambda x, t: self.predict(x, self.condition(state_part, time_parts[t]))
+
+    def loss(
+        self,
+        x: Float[Tensor, "B act"],
+        states: Float[Tensor, "B obs"],
+        schedule: VPSchedule,
+        generator: torch.Generator,
+    ) -> Float[Tensor, " B"]:
+        """‖ε_θ(α_t x + σ_t ε, s, t) - ε‖² with t ~ U(0, 1), ε ~ N(0, I), mean over coordinates (Eq. 9; ε_θ = -σ_t s_θ)."""
+        t = torch.rand(len(x), generator=generator, device=x.device)
+        noise = torch.randn(x.shape, generator=generator, device=x.device)
+        noisy = schedule.alpha(t)[:, None] * x + schedule.sigma(t)[:, None] * noise
+        return (self(noisy, states, t) - noise).square().mean(1)
 
     def forward(
         self, x: Float[Tensor, "B act"], states: Float[Tensor, "B obs"], t: Float[Tensor, " B"]

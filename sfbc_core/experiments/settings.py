@@ -12,9 +12,19 @@ from sfbc_core.diffusion import ScoreNetworkConfig
 from sfbc_core.experiments.paper import paper_config, paper_settings
 from sfbc_core.experiments.profiles import checked_profile, choose
 from sfbc_core.methods.awr import AWRConfig
+from sfbc_core.methods.bail import BAILConfig
+from sfbc_core.methods.bcq import BCQConfig
+from sfbc_core.methods.cloning import BCConfig
+from sfbc_core.methods.cql import CQLConfig
 from sfbc_core.methods.decision_transformer import DecisionTransformerConfig
+from sfbc_core.methods.diffuser import DiffuserConfig
+from sfbc_core.methods.diffusion_ql import DiffusionQLConfig
+from sfbc_core.methods.emaq import EMaQConfig
+from sfbc_core.methods.idql import IDQLConfig
 from sfbc_core.methods.iql import IQLConfig
 from sfbc_core.methods.sfbc import SfBCConfig
+from sfbc_core.methods.td3_bc import TD3BCConfig
+from sfbc_core.methods.vem import VEMConfig
 from sfbc_core.training import TrainingConfig
 
 # ---- SfBC ------------------------------------------------------------------------------------------------------------
@@ -180,8 +190,30 @@ def _is_one_stream(task: str) -> bool:
     return task.removeprefix("regen/").startswith("maze2d-")
 
 
+def _published(kind: Any, **options: Any) -> Callable[..., Any]:
+    """The config's defaults, which are those of its paper, at "full"; below that its small budget."""
+
+    def config(task: str, profile: str, seed: int) -> Any:
+        if profile == "full":
+            return kind(seed=seed, **options)
+        return kind.small(_steps(profile), seed=seed, **options)
+
+    return config
+
+
 METHOD_CONFIGS: dict[str, Callable[..., Any]] = {
     "SfBC": sfbc_config,
+    "BC": _published(BCConfig),
+    "10% BC": _published(BCConfig, best_share=0.1),
+    "BAIL": _published(BAILConfig),
+    **{f"VEM, τ = 0.{tenth}": _published(VEMConfig, expectile=tenth / 10) for tenth in range(1, 10)},
+    "EMaQ": _published(EMaQConfig),
+    "BCQ": _published(BCQConfig),
+    "CQL": _published(CQLConfig),
+    "TD3+BC": _published(TD3BCConfig),
+    "Diffusion-QL": _published(DiffusionQLConfig),
+    "IDQL": _published(IDQLConfig),
+    "Diffuser": _published(DiffuserConfig),
     "cloning": lambda *where: _regression_config(*where, alpha=0.0),
     "AWR": _regression_config,
     **{name: lambda *where, of=of: _iql_config(*where, **of) for name, of in IQL_SETTINGS.items()},
@@ -193,7 +225,7 @@ def method_config(method: str, task: str, profile: str, seed: int = 0) -> Any:
     """The config of a method as this project runs it on a task, at the size of a profile.
 
     Args:
-        method: "SfBC", "cloning", "AWR", "IQL, as in locomotion", "IQL, as in antmaze" or "Decision Transformer".
+        method: one of the names in `METHOD_CONFIGS`.
         task: one of :func:`sfbc_core.tasks.registry.task_names`.
         profile: "smoke", "quick" or "full".
         seed: of the method.

@@ -17,6 +17,7 @@ from sfbc_core.critic import CriticConfig, QCritic
 from sfbc_core.methods.base import Method
 from sfbc_core.planning import discounted_returns
 from sfbc_core.randomness import RandomSource
+from sfbc_core.ranges import check_ranges
 from sfbc_core.run import Model, Run
 from sfbc_core.selection import check_inverse_temperature
 from sfbc_core.training import TrainingConfig
@@ -41,8 +42,7 @@ class AWRConfig:
 
     def __post_init__(self) -> None:
         check_inverse_temperature(self.alpha)
-        if self.max_weight is not None and self.max_weight <= 0:
-            raise ValueError(f"max_weight must be positive, or None, got {self.max_weight}")
+        check_ranges(self, positive=["max_weight"])
 
     @classmethod
     def small(cls, gradient_steps: int = 2000, **options: Any) -> AWRConfig:

@@ -21,6 +21,7 @@ from sfbc_core.configuration import config_dataclass
 from sfbc_core.methods.gradient import GradientMethod
 from sfbc_core.networks import Standardizer, dropout, mlp
 from sfbc_core.randomness import RandomSource
+from sfbc_core.ranges import check_ranges
 from sfbc_core.training import TrainingConfig
 from sfbc_core.trajectories import Trajectories
 
@@ -50,15 +51,10 @@ class DecisionTransformerConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("context", "embedding", "layers", "heads", "max_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.horizon is not None and self.horizon < 1:
-            raise ValueError(f"horizon must be at least 1, or None, got {self.horizon}")
+        check_ranges(self, count=["context", "embedding", "layers", "heads", "max_steps", "horizon"])
+        check_ranges(self, below_one=["dropout"])
         if self.embedding % self.heads:
             raise ValueError(f"embedding must be a multiple of heads, got {self.embedding} and {self.heads}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
 
     @classmethod
     def small(cls, gradient_steps: int = 5000, **options: Any) -> DecisionTransformerConfig:

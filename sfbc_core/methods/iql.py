@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any, Literal
@@ -13,8 +12,11 @@ from torch import Tensor, nn
 
 from sfbc_core.configuration import config_dataclass
 from sfbc_core.methods.gradient import GradientMethod, batch_of
-from sfbc_core.networks import Ensemble, mlp, update_average
+from sfbc_core.methods.policies import GaussianPolicy
+from sfbc_core.methods.q_learning import EnsembleQ, q_loss
+from sfbc_core.networks import mlp, slow_copy, update_average
 from sfbc_core.randomness import RandomSource, standard_normal
+from sfbc_core.ranges import check_ranges
 from sfbc_core.selection import check_inverse_temperature
 from sfbc_core.training import TrainingConfig
 from sfbc_core.trajectories import Trajectories
@@ -46,15 +48,8 @@ class IQLConfig:
 
     def __post_init__(self) -> None:
         check_inverse_temperature(self.inverse_temperature, "inverse_temperature")
-        for name, good, expected in (
-            ("expectile", 0 < self.expectile < 1, "lie between 0 and 1"),
-            ("max_weight", self.max_weight > 0, "be positive"),
-            ("discount", 0 <= self.discount <= 1, "lie in [0, 1]"),
-            ("target_rate", 0 < self.target_rate <= 1, "lie in (0, 1]"),
-            ("hidden", min(self.hidden, default=0) >= 1, "hold at least one width, all positive"),
-        ):
-            if not good:
-                raise ValueError(f"{name} must {expected}, got {getattr(self, name)}")
+        check_ranges(self, between=["expectile"], positive=["max_weight"], share=["discount"])
+        check_ranges(self, positive_share=["target_rate"], widths=["hidden"])
 
     @classmethod
     def small(cls, gradient_steps: int = 5000, **options: Any) -> IQLConfig:
@@ -71,22 +66,26 @@ def expectile_loss(difference: Float[Tensor, "*batch"], expectile: float) -> Flo
     return torch.where(difference < 0, 1 - expectile, expectile) * difference.square()
 
 
-class GaussianPolicy(nn.Module):
-    """π(a|s) = N(tanh m(s), diag(d²)) with a deviation d that is the same in every state, as the paper has it.
+def implicit_q_networks(obs_dim: int, act_dim: int, hidden: Sequence[int]) -> dict[str, nn.Module]:
+    """V, two of Q, and their slow copies."""
+    q = EnsembleQ(obs_dim, act_dim, hidden)
+    return {"v": mlp([obs_dim, *hidden, 1]), "q": q, "target_q": slow_copy(q)}
 
-    The tanh keeps the mean within the bounds. It does not squash the Gaussian itself, whose likelihood would be infinite for
-    actions at the bounds, where data often lie.
-    """
 
-    def __init__(self, widths: Sequence[int]) -> None:
-        super().__init__()
-        self.mean = nn.Sequential(mlp(widths), nn.Tanh())
-        self.log_deviation = nn.Parameter(torch.zeros(widths[-1]))
-
-    def forward(self, states: Float[Tensor, "B obs"]) -> torch.distributions.Normal:
-        """The law of every coordinate of the action."""
-        deviation = self.log_deviation.clamp(-5.0, 2.0).exp()  # a coordinate that never moves would drive it to 0
-        return torch.distributions.Normal(self.mean(states), deviation, validate_args=False)
+def implicit_q_losses(
+    nets: nn.ModuleDict, batch: Transitions, expectile: float, discount: float
+) -> tuple[dict[str, Tensor], Float[Tensor, " B"]]:
+    """The losses of V and Q, Eq. (5) and (6), and Q(s, a) - V(s) of the batch, through which gradients reach V alone."""
+    state, action, reward, next_state, going_on = batch_of(batch)
+    with torch.no_grad():
+        target_q = nets["target_q"].smallest(state, action)
+        target = reward + discount * going_on * nets["v"](next_state)[:, 0]
+    advantage = target_q - nets["v"](state)[:, 0]
+    losses = {
+        "v": expectile_loss(advantage, expectile).mean(),  # Eq. (5)
+        "q": q_loss(nets["q"](state, action), target),  # Eq. (6), of each of the two
+    }
+    return losses, advantage
 
 
 class IQL(GradientMethod, config=IQLConfig):
@@ -105,11 +104,8 @@ class IQL(GradientMethod, config=IQLConfig):
     def networks(self, obs_dim: int, act_dim: int) -> Mapping[str, nn.Module]:
         """V, two of Q, their slow copies, and π."""
         hidden = self.config.hidden
-        q = Ensemble(mlp([obs_dim + act_dim, *hidden, 1]) for _ in range(2))
         return {
-            "v": mlp([obs_dim, *hidden, 1]),
-            "q": q,
-            "target_q": copy.deepcopy(q).requires_grad_(False),
+            **implicit_q_networks(obs_dim, act_dim, hidden),
             "policy": GaussianPolicy([obs_dim, *hidden, act_dim]),
         }
 
@@ -126,20 +122,11 @@ class IQL(GradientMethod, config=IQLConfig):
 
     def losses(self, batch: Transitions, step: int, generator: torch.Generator) -> Mapping[str, Tensor]:
         """Eq. (5), (6) and (7)."""
-        config, nets = self.config, self.nets
-        state, action, reward, next_state, going_on = batch_of(batch)
-        pair = torch.cat([state, action], 1)
-        value = nets["v"](state)[:, 0]
-        with torch.no_grad():
-            target_q = nets["target_q"](pair)[..., 0].amin(0)  # the smaller of two: a maximum over noise is too high
-            target = reward + config.discount * going_on * nets["v"](next_state)[:, 0]
-        advantage = target_q - value  # through which gradients reach V alone
+        config = self.config
+        values, advantage = implicit_q_losses(self.nets, batch, config.expectile, config.discount)
         weight = (config.inverse_temperature * advantage.detach()).exp().clamp(max=config.max_weight)
-        return {
-            "v": expectile_loss(advantage, config.expectile).mean(),  # Eq. (5)
-            "q": (target - nets["q"](pair)[..., 0]).square().sum(0).mean(),  # Eq. (6), of each of the two
-            "policy": -(weight * nets["policy"](state).log_prob(action).sum(1)).mean(),  # Eq. (7)
-        }
+        likelihood = self.nets["policy"](batch.observations).log_prob(batch.actions).sum(1)
+        return {**values, "policy": -(weight * likelihood).mean()}  # Eq. (7)
 
     def after_step(self, step: int) -> None:
         """θ̂ ← (1 - ρ)θ̂ + ρθ."""

@@ -33,6 +33,7 @@ from sfbc_core.planning import (
     unknown_share,
 )
 from sfbc_core.randomness import RandomSource, make_generator
+from sfbc_core.ranges import check_ranges
 from sfbc_core.run import Model, Run
 from sfbc_core.selection import Mode, check_inverse_temperature, select_actions
 from sfbc_core.trajectories import Trajectories
@@ -65,13 +66,12 @@ class SfBCConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("planning_iterations", "value_candidates", "value_every", "num_candidates", "averaged"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_ranges(
+            self,
+            count=["planning_iterations", "value_candidates", "value_every", "num_candidates", "averaged"],
+            share=["discount", "unknown_share"],
+        )
         check_inverse_temperature(self.alpha)
-        for name in ("discount", "unknown_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
         if self.selection == "mean_of_best" and self.averaged > self.num_candidates:
             raise ValueError(f"averaged must be at most the {self.num_candidates} candidates, got {self.averaged}")
 

@@ -172,7 +172,7 @@ def test_the_same_seed_gives_the_same_agent():
         ({"alpha": -1.0}, "alpha must be finite and >= 0, got -1.0"),
         ({"alpha": math.inf}, "alpha must be a finite float, got inf"),
         ({"evaluation": "guess"}, "evaluation"),  # refused by the type check of the tests before our own
-        ({"max_weight": 0.0}, "max_weight must be positive, or None, got 0.0"),
+        ({"max_weight": 0.0}, "max_weight must be positive, got 0.0"),
     ],
 )
 def test_a_wrong_config_is_refused(options, message):

@@ -83,6 +83,30 @@ def test_every_registered_method_is_tested_here():
     assert ours == set(SMALL)
 
 
+GRADIENT = [config for kind, config in SMALL.items() if issubclass(METHODS[kind], GradientMethod)]
+
+
+@pytest.mark.parametrize("config", GRADIENT, ids=lambda config: type(config).__name__)
+def test_every_loss_trains_the_network_of_its_name_alone(config, walk, generator):
+    agent = METHODS[type(config)](config)
+    agent.nets.build(walk.observation_dim, walk.action_dim)
+    batch = agent.rows(walk)[torch.arange(32)]
+    seen = set()
+    for step in (0, 1, config.training.gradient_steps - 1):  # some networks wait for every second step, or for another
+        for name in agent.losses(batch, step, generator):
+            agent.nets.zero_grad(set_to_none=True)
+            agent.losses(batch, step, generator)[name].backward()
+            touched = {
+                other for other, network in agent.nets.items() if any(p.grad is not None for p in network.parameters())
+            }
+            assert touched == {name}
+            seen.add(name)
+    learning = {name for name, network in agent.nets.items() if any(p.requires_grad for p in network.parameters())}
+    assert seen == learning, "networks that no loss trains"
+    targets = [network for name, network in agent.nets.items() if name.startswith("target_")]
+    assert not any(p.requires_grad for network in targets for p in network.parameters())
+
+
 @EVERY
 def test_saved_and_loaded_it_acts_the_same(config, walk, tmp_path):
     agent = fitted(config, walk)

@@ -5,25 +5,16 @@ import math
 import numpy as np
 import pytest
 import torch
+from hand_made import BRIEF, LEFT, RIGHT, bandit, living_states, recorded, small_world, three_steps
 
 from sfbc_core import TrainingConfig, Trajectories
 from sfbc_core.methods import IQL, IQLConfig
 from sfbc_core.methods.iql import expectile_loss
-from sfbc_core.tabular import backup, expectile, optimal_q, policy_q, random_mdp, random_policy, sample_episodes
-
-LEFT, RIGHT = -0.5, 0.8
+from sfbc_core.tabular import backup, expectile, optimal_q, policy_q
 
 
 def tiny(**options) -> IQLConfig:
-    training = TrainingConfig(gradient_steps=600, batch_size=128, learning_rate=1e-2, cosine_decay=True)
-    return IQLConfig(**({"hidden": (32, 32), "target_rate": 0.05, "training": training} | options))
-
-
-def three_steps(**options) -> Trajectories:
-    """An episode of two transitions that ends by itself, and one that a timeout cuts at once; s = 1, 2, 3."""
-    return Trajectories(
-        [[1.0], [2.0], [3.0]], [[0.5], [-0.5], [0.0]], [0.25, 3.0, 7.0], [0, 1, 0], [0, 0, 1], **options
-    )
+    return IQLConfig(**({"hidden": (32, 32), "target_rate": 0.05, "training": BRIEF} | options))
 
 
 def unlearned(config: IQLConfig, obs_dim=1, act_dim=1, *, value=0.0, q=(0.0, 0.0), target_q=(0.0, 0.0)) -> IQL:
@@ -75,17 +66,8 @@ def exact_values(mdp, behavior, tau):
 
 
 def learned_values(mdp, behavior, tau):
-    """IQL on episodes of a finite MDP, with states as one-hot vectors and actions as one-hot throttles."""
-    rng = np.random.default_rng(1)
-    living = np.flatnonzero(~mdp.terminal)
-    rollouts = sample_episodes(mdp, behavior, rng.choice(living, 1500), 20, rng)
-    data = Trajectories(
-        np.eye(mdp.num_states)[rollouts.states],
-        2 * np.eye(mdp.num_actions)[rollouts.actions] - 1,
-        rollouts.rewards,
-        rollouts.terminals,
-        rollouts.timeouts,
-    )
+    """IQL on episodes of a finite MDP."""
+    data, living = recorded(mdp, behavior), living_states(mdp)
     training = TrainingConfig(gradient_steps=2500, batch_size=256, learning_rate=1e-3, cosine_decay=True)
     agent = IQL(tiny(expectile=tau, discount=mdp.discount, training=training)).fit(data)
     states = agent.nets.states(torch.eye(mdp.num_states)[living])
@@ -95,10 +77,7 @@ def learned_values(mdp, behavior, tau):
 
 @pytest.fixture(scope="module")
 def world():
-    """Seven states of which one ends, three actions, chance in every step; about half of the actions are never taken."""
-    rng = np.random.default_rng(3)
-    mdp = random_mdp(rng, 7, 3, branching=2, discount=0.8, num_terminal=1)
-    return mdp, random_policy(rng, 7, 3, full_support=False)
+    return small_world()
 
 
 # Tolerances: some 15,000 transitions give returns of deviation about 0.6 in 6 states with a standard error of 0.03; the rest
@@ -161,21 +140,6 @@ def test_the_weights_of_the_policy_are_clipped(advantage, weight):
     assert losses(agent, three_steps(), 0)["policy"] == pytest.approx(weight * negative_log_likelihood, rel=1e-4)
 
 
-def test_every_loss_trains_the_network_of_its_name_alone(walk, generator):
-    agent = IQL(tiny())
-    agent.nets.build(walk.observation_dim, walk.action_dim)
-    batch = agent.rows(walk)[torch.arange(32)]
-    for name in agent.losses(batch, 0, generator):
-        agent.nets.zero_grad(set_to_none=True)
-        agent.losses(batch, 0, generator)[name].backward()
-        touched = {
-            other for other, network in agent.nets.items() if any(p.grad is not None for p in network.parameters())
-        }
-        assert touched == {name}
-        assert all(p.grad is not None for p in agent.nets[name].parameters())
-    assert not any(p.requires_grad for p in agent.nets["target_q"].parameters())
-
-
 # One step and its rates
 
 
@@ -202,13 +166,6 @@ def test_only_the_rate_of_the_policy_falls():
 
 
 # The policy
-
-
-def bandit(rows=400) -> Trajectories:
-    """One state; half of the steps go left and earn 0, half go right and earn 1; each ends its episode."""
-    right = torch.arange(rows) % 2 == 1
-    ends = torch.ones(rows, dtype=torch.bool)
-    return Trajectories(torch.zeros(rows, 1), torch.where(right, RIGHT, LEFT)[:, None], right.float(), ends, ~ends)
 
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, 3.0])

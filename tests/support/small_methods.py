@@ -7,12 +7,23 @@ from pathlib import Path
 import pytest
 
 from sfbc_core import CriticConfig, DiffusionConfig, GaussianConfig, ScoreNetworkConfig, TrainingConfig, training
+from sfbc_core.diffusion.temporal_network import TemporalNetworkConfig
 from sfbc_core.experiments import Trial
 from sfbc_core.methods import METHODS
 from sfbc_core.methods.awr import AWRConfig
+from sfbc_core.methods.bail import BAILConfig
+from sfbc_core.methods.bcq import BCQConfig
+from sfbc_core.methods.cloning import BCConfig
+from sfbc_core.methods.cql import CQLConfig
 from sfbc_core.methods.decision_transformer import DecisionTransformerConfig
+from sfbc_core.methods.diffuser import DiffuserConfig
+from sfbc_core.methods.diffusion_ql import DiffusionQLConfig
+from sfbc_core.methods.emaq import EMaQConfig
+from sfbc_core.methods.idql import IDQLConfig
 from sfbc_core.methods.iql import IQLConfig
 from sfbc_core.methods.sfbc import SfBCConfig
+from sfbc_core.methods.td3_bc import TD3BCConfig
+from sfbc_core.methods.vem import VEMConfig
 
 TRAINING = TrainingConfig(gradient_steps=60, batch_size=16, learning_rate=1e-3, checkpoint_every=20, log_every=7)
 CRITIC = CriticConfig(hidden=(8, 8), members=2, training=TRAINING)
@@ -22,6 +33,18 @@ SMALL = {
     AWRConfig: AWRConfig(GaussianConfig(hidden=8, layers=1, training=TRAINING), CRITIC),
     IQLConfig: IQLConfig(hidden=(8, 8), training=TRAINING),
     DecisionTransformerConfig: DecisionTransformerConfig(context=4, embedding=8, layers=1, training=TRAINING),
+    BCConfig: BCConfig(hidden=(8, 8), training=TRAINING),
+    VEMConfig: VEMConfig(hidden=(8, 8), plan_every=15, training=TRAINING),
+    BAILConfig: BAILConfig(hidden=(8, 8), training=TRAINING),
+    BCQConfig: BCQConfig(hidden=(8, 8), vae_hidden=8, target_candidates=3, num_candidates=4, training=TRAINING),
+    EMaQConfig: EMaQConfig(num_candidates=3, bins=5, hidden=(8, 8), training=TRAINING),
+    CQLConfig: CQLConfig(actions=2, hidden=(8, 8), training=TRAINING),
+    TD3BCConfig: TD3BCConfig(hidden=(8, 8), training=TRAINING),
+    DiffusionQLConfig: DiffusionQLConfig(network=NETWORK, hidden=(8, 8), num_candidates=3, training=TRAINING),
+    IDQLConfig: IDQLConfig(
+        DiffusionConfig(NETWORK, training=TRAINING), num_candidates=4, hidden=(8, 8), training=TRAINING
+    ),
+    DiffuserConfig: DiffuserConfig(4, TemporalNetworkConfig(8, 2, 3, 4), plans=2, training=TRAINING),
 }
 EVERY = pytest.mark.parametrize("config", SMALL.values(), ids=lambda config: type(config).__name__)
 
