@@ -165,7 +165,7 @@ class ToyMazeEnv(gymnasium.Env):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(3, 3), dpi=100)
+        figure = Figure(figsize=(3, 3), dpi=100, layout="none")  # "none": whatever the user's own settings say
         canvas = FigureCanvasAgg(figure)
         axes = figure.add_axes((0, 0, 1, 1))
         draw_maze(axes)

@@ -400,7 +400,7 @@ def test_it_earns_what_it_is_asked_for():
         ({"layers": 0}, "layers must be at least 1, got 0"),
         ({"heads": 0}, "heads must be at least 1, got 0"),
         ({"max_steps": 0}, "max_steps must be at least 1, got 0"),
-        ({"horizon": 0}, "horizon must be at least 1, or None, got 0"),
+        ({"horizon": 0}, "horizon must be at least 1, got 0"),
         ({"heads": 3}, "embedding must be a multiple of heads, got 128 and 3"),
         ({"dropout": 1.0}, r"dropout must lie in \[0, 1\), got 1.0"),
         ({"dropout": -0.1}, r"dropout must lie in \[0, 1\), got -0.1"),

@@ -209,7 +209,7 @@ def test_unfitted_agents_and_bad_configs_are_refused(tmp_path, walk):
             SfBCConfig(**options)
     with pytest.raises(ValueError, match="order must be 1, 2 or 3, got 7"):
         SolverConfig(order=7)
-    with pytest.raises(ValueError, match="at least one positive size"):
+    with pytest.raises(ValueError, match="hidden must hold at least one width, all positive"):
         CriticConfig(hidden=())
 
 

@@ -1,6 +1,7 @@
 """ToyMaze: the point never enters a wall, slides along it exactly, and the data has to be stitched."""
 
 import gymnasium
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -145,7 +146,8 @@ def test_what_is_refused():
 def test_render_shows_the_point_where_it_is():
     env = ToyMazeEnv(render_mode="rgb_array")
     env.reset(options={"position": (0.5, 4.5)})
-    first = env.render()
+    with matplotlib.rc_context({"figure.constrained_layout.use": True}):  # a user's setting, and that of the book
+        first = env.render()
     env.reset(options={"position": (4.5, 2.5)})
     second = env.render()
     assert first.shape == (300, 300, 3) and first.dtype == np.uint8
