@@ -24,6 +24,7 @@ VENV := .venv/.installed
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "; print "Targets:"} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Variables: PROFILE=$(PROFILE) (smoke, quick, full)  JOBS=$(JOBS)  PORT=$(PORT)  PYTHON=$(PYTHON)"
+	@echo "           SUITE (of results)  KIND (of faults)  UPGRADE=1 (of lock); the head of the Makefile says more"
 
 # ---- the reader's targets ---------------------------------------------------------------------------------------
 
