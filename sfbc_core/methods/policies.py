@@ -43,7 +43,7 @@ class SquashedGaussianPolicy(nn.Module):
         self.body = mlp([*widths[:-1], 2 * widths[-1]])
 
     def parameters_of(self, states: Float[Tensor, "*batch obs"]) -> tuple[Tensor, Tensor]:
-        """Mean and log-deviation before the tanh, (*batch, act) each."""
+        """Mean and log-deviation before the tanh, each of the shape of the actions."""
         mean, log_deviation = self.body(states).chunk(2, -1)
         return mean, log_deviation.clamp(-20.0, 2.0)
 
