@@ -41,6 +41,12 @@ def test_the_target_mixes_the_two_and_takes_the_best():
     assert first_row(agent, three_steps(), row=1)["q"] == pytest.approx(2 * 3.0**2)  # after a terminal nothing counts
 
 
+def test_the_perturbation_is_improved_by_the_first_q():
+    agent = built(BCQ(tiny()))  # which decodes to 0 and moves nothing
+    agent.nets["q"] = linear_q(linear(2.0, 5.0, bias=1.0), linear(100.0, 100.0))
+    assert first_row(agent, three_steps())["perturbation"] == pytest.approx(-3.0)  # -Q(1, 0)
+
+
 def test_it_acts_by_the_best_that_the_vae_draws():
     agent = BCQ(tiny(perturbation=0.0, latent_clip=3.0)).fit(bandit(), progress=False)
     agent.nets["q"] = linear_q(linear(0.0, 1.0), linear(0.0, -1.0))  # the first decides: as far right as there is

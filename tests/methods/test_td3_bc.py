@@ -15,7 +15,7 @@ def test_the_target_of_q_is_the_smaller_of_two_at_the_next_action():
     agent = built(TD3BC(tiny(policy_noise=0.0, discount=0.9)))
     with torch.no_grad():
         agent.nets["target_policy"][0][-1].bias.fill_(torch.atanh(torch.tensor(0.5)))  # π'(s) = 0.5
-    agent.nets["target_q"] = linear_q(linear(2.0, 4.0), linear(3.0, 1.0))  # at s' = 2, a' = 0.5: 6 and 6.5
+    agent.nets["target_q"] = linear_q(linear(3.0, 1.0), linear(2.0, 4.0))  # at s' = 2, a' = 0.5: 6.5 and 6
     # Q is 0: its loss is the squared target, once for each of the two.
     assert first_row(agent, three_steps())["q"] == pytest.approx(2 * (0.25 + 0.9 * 6.0) ** 2)
     assert first_row(agent, three_steps(), row=1)["q"] == pytest.approx(2 * 3.0**2)  # after a terminal nothing counts
