@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+ColumnsT = TypeVar("ColumnsT", bound="Columns")
+
+
+class Columns:
+    """A dataclass of tensors that all have one row for each of N things; `columns[index]` are those rows."""
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))
+
+    def __getitem__(self: ColumnsT, index: Int[Tensor, " B"]) -> ColumnsT:
+        return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))
+
 
 @dataclass(frozen=True, eq=False)
-class Transitions:
+class Transitions(Columns):
     """N transitions; `transitions[index]` are those rows.
 
     Attributes:
@@ -26,12 +39,6 @@ class Transitions:
     rewards: Float[Tensor, " N"]
     next_observations: Float[Tensor, "N obs"]
     terminals: Bool[Tensor, " N"]
-
-    def __len__(self) -> int:
-        return len(self.rewards)
-
-    def __getitem__(self, index: Int[Tensor, " B"]) -> Transitions:
-        return Transitions(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +97,7 @@ class Windows:
 
 
 @dataclass(frozen=True, eq=False)
-class NumberedSteps:
+class NumberedSteps(Columns):
     """N steps of the data that know their rows in it; `steps[index]` are those of the index.
 
     For methods that keep something of their own for every row, such as a return that they plan anew.
@@ -99,9 +106,3 @@ class NumberedSteps:
     observations: Float[Tensor, "N obs"]
     actions: Float[Tensor, "N act"]
     rows: Int[Tensor, " N"]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: Int[Tensor, " B"]) -> NumberedSteps:
-        return NumberedSteps(self.observations[index], self.actions[index], self.rows[index])

@@ -28,9 +28,7 @@ KNOWN = 0.1  # a return that lacks no more than this share of the future can sta
 class BAILConfig:
     """Everything that decides a run, apart from the data and the machine."""
 
-    best_share: float = (
-        0.25  # of the transitions, those nearest to the envelope, which are cloned; the paper: 25 or 30 %
-    )
+    best_share: float = 0.25  # of the transitions, those nearest to the envelope are cloned; the paper: 25 or 30 %
     penalty: float = 1000.0  # K: how much more a return above the envelope counts than one below; the paper's
     augment: bool = False  # complete returns that were cut; the paper does so in locomotion, SfBC's comparison does not
     discount: float = 0.99  # γ; the paper's
@@ -52,7 +50,7 @@ class BAILConfig:
 
 
 def envelope_loss(value: Float[Tensor, " B"], returns: Float[Tensor, " B"], penalty: float) -> Float[Tensor, " B"]:
-    """(V - G)², times K where the return is above: a large K makes V an upper envelope (Eq. 2 of the paper)."""
+    """(V - G)², times K where the return is above: a large K makes V an upper envelope."""
     return torch.where(value < returns, penalty, 1.0) * (value - returns).square()
 
 

@@ -95,7 +95,10 @@ class BCQ(GradientMethod, config=BCQConfig):
         return {"vae": vae, "q": q, "perturbation": perturbation, **targets}
 
     def losses(self, batch: Transitions, step: int, generator: torch.Generator) -> Mapping[str, Tensor]:
-        """Those of the VAE, of Q against Eq. (13) of the paper, and -Q(s, ξ(s, a)) for an action that the VAE draws."""
+        """Those of the VAE, of Q, and -Q(s, ξ(s, a)) for an action that the VAE draws.
+
+        Q is fitted to r + γ max_i (λ min + (1 - λ) max) Q(s', ξ(s', a_i)), min and max over the two networks.
+        """
         config, nets = self.config, self.nets
         state, action, reward, next_state, going_on = batch_of(batch)
         latents = LATENT_PER_ACTION * action.shape[1]

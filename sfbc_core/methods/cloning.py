@@ -24,9 +24,7 @@ from sfbc_core.transitions import Transitions
 class BCConfig:
     """Everything that decides a run, apart from the data and the machine."""
 
-    best_share: float = (
-        1.0  # of the transitions, those of the episodes of the largest returns; 0.1 is the 10 %BC of papers
-    )
+    best_share: float = 1.0  # of the transitions, in the episodes of the largest returns; 0.1 is the 10 %BC of papers
     hidden: tuple[int, ...] = (256, 256)
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(1_000_000, batch_size=256, learning_rate=3e-4)

@@ -33,7 +33,7 @@ class CQLConfig:
     actions: int = 10  # draws from each of three laws by which log Σ_a exp Q(s, a) is estimated; the paper's
     discount: float = 0.99  # γ
     target_rate: float = 0.005
-    policy_learning_rate: float = 1e-4  # of the policy and its temperature, where Q has that of `training`; the paper's
+    policy_learning_rate: float = 1e-4  # of the policy and its temperature, not of Q; public code's
     hidden: tuple[int, ...] = (256, 256, 256)
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(1_000_000, batch_size=256, learning_rate=3e-4)

@@ -77,20 +77,19 @@ class Diffuser(GradientMethod, config=DiffuserConfig):
     acting_fields = frozenset({"guidance", "plans"})
 
     def networks(self, obs_dim: int, act_dim: int) -> Mapping[str, nn.Module]:
-        """The noise model of the plans, the guide, and the scale of its returns."""
+        """The noise model of the plans, and the guide."""
         width = obs_dim + act_dim
         return {
             "noise": TemporalNetwork(width, width, self.config.network),
             "guide": TemporalNetwork(width, 1, self.config.network),
-            "returns": Standardizer(1),
         }
 
     def rows(self, data: Trajectories) -> Windows:
         """The stretch of `horizon` steps that begins at every transition; the last step of an episode is repeated."""
         returns = discounted_returns(data, self.config.discount)[:, None]
-        self.nets["returns"].fit(returns)
-        self.states, self.actions = data.observations, data.actions
-        self.returns = self.nets["returns"](returns.float())[:, 0]
+        scale = Standardizer(1).to(data.device)
+        scale.fit(returns)
+        self.states, self.actions, self.returns = data.observations, data.actions, scale(returns.float())[:, 0]
         return data.windows(self.config.horizon, forward=True)
 
     def losses(self, batch: WindowBatch, step: int, generator: torch.Generator) -> Mapping[str, Tensor]:

@@ -30,9 +30,7 @@ class DiffusionQLConfig:
     says otherwise.
     """
 
-    eta: float = (
-        1.0  # weight of Q against the imitation loss, in units of 1 / mean |Q|; the paper's for most of locomotion
-    )
+    eta: float = 1.0  # weight of Q against imitation, per mean |Q|; the paper's for most of locomotion
     network: ScoreNetworkConfig = field(
         default_factory=ScoreNetworkConfig
     )  # that of SfBC; the paper's has 3 layers of 256

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any
 
@@ -29,7 +29,7 @@ class EMaQConfig:
     members: int = 2  # networks of Q, of which the smallest counts in the target
     bins: int = 40  # of each coordinate of the action
     discount: float = 0.99  # γ; the paper's
-    target_rate: float = 0.005  # the paper's
+    target_rate: float = 0.005
     hidden: tuple[int, ...] = (256, 256)
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(1_000_000, batch_size=256, learning_rate=3e-4)
@@ -120,7 +120,9 @@ class EMaQ(GradientMethod, config=EMaQConfig):
         """The best of N draws by the mean of the members."""
         return self._best(states, generator, lambda state, action: self.nets["q"](state, action).mean(0))[0]
 
-    def _best(self, states: Tensor, generator: RandomSource, q_of: Any) -> tuple[Tensor, Tensor]:
+    def _best(
+        self, states: Tensor, generator: RandomSource, q_of: Callable[[Tensor, Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
         """The best of N actions that μ draws in each state, and its Q."""
         n, act_dim = self.config.num_candidates, len(self.nets.actions.low)
         each = for_each(states, n)

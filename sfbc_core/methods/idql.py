@@ -61,7 +61,7 @@ class IDQLConfig:
 
 
 def implicit_weights(q: Float[Tensor, "B N"], value: Float[Tensor, " B"], expectile: float) -> Float[Tensor, "B N"]:
-    """w(s, a) = |τ - 1(Q(s, a) < V(s))|: how the policy that V implies weighs the actions of behavior (Section 3 there).
+    """w(s, a) = |τ - 1(Q(s, a) < V(s))|: how the policy that V implies weighs the actions of behavior.
 
     With τ = 1/2 they are all alike, and the policy is behavior.
     """

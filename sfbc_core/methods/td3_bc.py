@@ -23,7 +23,7 @@ from sfbc_core.transitions import Transitions
 
 @config_dataclass
 class TD3BCConfig:
-    """Everything that decides a run, apart from the data and the machine; the defaults are the paper's (its Table 3)."""
+    """Everything that decides a run, apart from the data and the machine; the defaults are the paper's."""
 
     alpha: float = 2.5  # weight of Q against the squared distance to the data's action; 0 clones
     discount: float = 0.99  # γ
@@ -54,9 +54,9 @@ class TD3BCConfig:
 class TD3BC(GradientMethod, config=TD3BCConfig):
     """The agent: ``TD3BC(config).fit(trajectories)``, then ``act(observations)``.
 
-    TD3 with π maximising λ Q(s, π(s)) - (π(s) - a)², where λ = α / mean |Q| takes the unit of rewards out (Eq. 5 of the
-    paper). π has one mode in every state. Q is asked for actions that π and its target propose, near the data if α is small
-    but not in them; what keeps this sound is the smaller of two Q and the noise on the target's action.
+    TD3 with π maximising λ Q(s, π(s)) - (π(s) - a)², where λ = α / mean |Q| takes the unit of rewards out. π has one mode in
+    every state. Q is asked for actions that π and its target propose, near the data if α is small but not in them; what
+    keeps this sound is the smaller of two Q and the noise on the target's action.
     """
 
     config: TD3BCConfig

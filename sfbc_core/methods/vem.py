@@ -54,9 +54,9 @@ class VEM(GradientMethod, config=VEMConfig):
     """The agent: ``VEM(config).fit(trajectories)``, then ``act(observations)``.
 
     Every so many steps R̂_n = r_n + γ max(R̂_(n+1), V(s_(n+1))) is planned along all of the data with the V of that moment;
-    V(s) is the τ-expectile of R̂, and the policy, a Gaussian of one mode, clones the data with weights exp(α(R̂ - V)). Neither
-    Q nor V is ever asked for anything outside the data. Where chance decides what follows, an expectile above 1/2 takes luck
-    for skill (Appendix G.1 of SfBC's paper).
+    V(s) is the τ-expectile of R̂, and the policy, a Gaussian of one mode, clones the data with weights exp(α(R̂ - V)).
+    There is no Q, and V is never asked for anything outside the data. Where chance decides what follows, an expectile above
+    1/2 takes luck for skill (Appendix G.1 of SfBC's paper).
     """
 
     config: VEMConfig
