@@ -93,9 +93,9 @@ class IDQL(GradientMethod, config=IDQLConfig):
         return {**super().models(), "behavior": self.behavior}
 
     def learn(self, data: Trajectories, run: Run, progress: bool) -> None:
-        """Fit μ, then V and Q; neither depends on the other."""
-        run.fit("behavior", self.behavior, lambda path: self.behavior.fit(data, checkpoint=path, progress=progress))
+        """Fit V and Q, then μ; neither depends on the other, but data without next states are refused at once."""
         super().learn(data, run, progress)
+        run.fit("behavior", self.behavior, lambda path: self.behavior.fit(data, checkpoint=path, progress=progress))
 
     def losses(self, batch: Transitions, step: int, generator: torch.Generator) -> Mapping[str, Tensor]:
         """Those of IQL's V and Q."""

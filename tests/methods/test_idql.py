@@ -6,7 +6,7 @@ import pytest
 import torch
 from hand_made import BRIEF, LEFT, RIGHT, bandit
 
-from sfbc_core import DiffusionConfig, ScoreNetworkConfig, SolverConfig
+from sfbc_core import DiffusionConfig, ScoreNetworkConfig, SolverConfig, Trajectories
 from sfbc_core.methods.idql import IDQL, IDQLConfig, implicit_weights
 
 BEHAVIOR = DiffusionConfig(
@@ -58,6 +58,13 @@ def test_the_law_of_the_choice(agent):
 
 def test_the_greedy_choice_is_the_best(agent):
     assert right_share(agent.acting(selection="greedy"), 50) > 0.97
+
+
+def test_data_without_next_states_are_refused_before_anything_is_trained():
+    agent, cut = IDQL(tiny()), torch.ones(4, dtype=torch.bool)
+    with pytest.raises(ValueError, match="no transition has a next state"):
+        agent.fit(Trajectories(torch.zeros(4, 1), torch.zeros(4, 1), torch.ones(4), ~cut, cut))
+    assert agent.behavior.network is None
 
 
 def test_both_models_must_see_the_same_states():
