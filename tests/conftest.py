@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jaxtyping
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
@@ -30,6 +31,13 @@ torch.set_num_threads(1)  # results to the bit, and no fight over cores between 
 def _own_cache(tmp_path_factory, monkeypatch):
     """Never read or write the user's cache of data sets; one folder for the whole run keeps it fast."""
     monkeypatch.setenv("SFBC_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _same_draws():
+    """What a test draws, a bare network's weights for one, does not depend on the tests that its worker ran before it."""
+    torch.manual_seed(0)
+    np.random.seed(0)
 
 
 @pytest.fixture
