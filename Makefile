@@ -7,6 +7,7 @@
 #   UPGRADE   take the newest versions that pyproject.toml allows       (make lock UPGRADE=1)
 #   SUITE     which stored results to complete                         (make results SUITE=maze2d PROFILE=quick)
 #   KIND      which kinds of faults, by a part of their name           (make faults KIND="full disk")
+#   OPTIONS   of JupyterLab                                            (make lab OPTIONS=--no-browser)
 #   PORT      where `make serve` listens                               (make serve PORT=9000)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -24,7 +25,7 @@ VENV := .venv/.installed
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "; print "Targets:"} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Variables: PROFILE=$(PROFILE) (smoke, quick, full)  JOBS=$(JOBS)  PORT=$(PORT)  PYTHON=$(PYTHON)"
-	@echo "           SUITE (of results)  KIND (of faults)  UPGRADE=1 (of lock); the head of the Makefile says more"
+	@echo "           SUITE (of results)  KIND (of faults)  OPTIONS (of lab)  UPGRADE=1 (of lock); the head of the Makefile says more"
 
 # ---- the reader's targets ---------------------------------------------------------------------------------------
 
@@ -39,13 +40,13 @@ serve: $(VENV) ## serve the built book on http://127.0.0.1:8000
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 .PHONY: results
-results: $(VENV) ## run those trials behind a chapter that are not stored, hours (SUITE=toy-maze, maze2d, antmaze, locomotion, pilots)
-	@test -n "$(SUITE)" || { echo "Say which: make results SUITE=maze2d (or toy-maze, antmaze, locomotion, pilots)." >&2; exit 1; }
+results: $(VENV) ## run those trials behind a chapter that are not stored, hours (SUITE=toy-maze, drivers, bandit, maze2d, …)
+	@test -n "$(SUITE)" || { echo "Say which: make results SUITE=maze2d (or toy-maze, drivers, bandit, simulators, antmaze, locomotion)." >&2; exit 1; }
 	$(BIN)/python -m sfbc_core.experiments run $(SUITE) --profile $(PROFILE) --jobs $(JOBS)
 
 .PHONY: lab
-lab: $(VENV) ## open the chapters in JupyterLab
-	$(BIN)/python -m jupyterlab --notebook-dir=notebooks
+lab: $(VENV) ## open the chapters in JupyterLab (OPTIONS=--allow-root in a container)
+	$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(OPTIONS)
 
 # ---- checks -----------------------------------------------------------------------------------------------------
 

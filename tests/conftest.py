@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import jaxtyping
-import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
@@ -37,7 +36,6 @@ def _own_cache(tmp_path_factory, monkeypatch):
 def _same_draws():
     """What a test draws, a bare network's weights for one, does not depend on the tests that its worker ran before it."""
     torch.manual_seed(0)
-    np.random.seed(0)
 
 
 @pytest.fixture

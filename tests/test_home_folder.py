@@ -45,9 +45,9 @@ def test_runs_agents_and_trials(home, walk, tiny_sfbc):
     assert (
         evaluate(loaded, load_task("toy-maze"), 1, 0).returns.tolist() == result["variants"]["as configured"]["returns"]
     )
-    add_lines("~/results/pilots.jsonl", [result])
-    assert [line["id"] for line in read_lines("~/results/pilots.jsonl")] == [trial.identity]
-    assert stored_results("pilots", "quick", "~/results").missing and (home / "results" / "pilots.jsonl").is_file()
+    add_lines("~/results/drivers.jsonl", [result])
+    assert [line["id"] for line in read_lines("~/results/drivers.jsonl")] == [trial.identity]
+    assert stored_results("drivers", "quick", "~/results").missing and (home / "results" / "drivers.jsonl").is_file()
     assert measurements_path("~/results", trial).parent == home / "results" / "measurements"
 
 
@@ -60,8 +60,8 @@ def test_the_command(home, monkeypatch, capsys):
 
     monkeypatch.setattr(experiments, "run_suite", run_suite)
     with pytest.raises(SystemExit):
-        experiments.main(["run", "pilots", "--runs", "~/runs", "--results", "~/results"])
-    assert taken == {"runs": home / "runs" / "pilots-quick", "folder": home / "results"}
+        experiments.main(["run", "drivers", "--runs", "~/runs", "--results", "~/results"])
+    assert taken == {"runs": home / "runs" / "drivers-quick", "folder": home / "results"}
 
 
 @pytest.mark.parametrize("name", ["SFBC_CACHE_DIR", "XDG_CACHE_HOME"])

@@ -59,6 +59,9 @@ def paper_settings(task: str) -> PaperSettings:
     if name.startswith("bidirectional-car"):
         # K and the number of test seeds are not in the paper: 2 as in its MuJoCo tasks, and 100.
         return PaperSettings(planning_iterations=2, evaluation_episodes=100, trials=3)
+    if name == "two-way-bandit":
+        # This project's, of one step: there is nothing to plan.
+        return PaperSettings(planning_iterations=1, evaluation_episodes=100, trials=3)
     # This project's toy maze. K as in the paper's antmazes; the discount suits a way of about 40 steps: a step gained is
     # worth three percent.
     return PaperSettings(planning_iterations=5, evaluation_episodes=50, trials=3, discount=0.97)

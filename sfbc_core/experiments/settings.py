@@ -33,13 +33,13 @@ from sfbc_core.training import TrainingConfig
 # steps, of which 0.99 would leave less than two hundredths of a reward. Four iterations, so that all mazes are seen over the
 # same K.
 DISCOUNT, ITERATIONS = {"umaze": 0.99, "medium": 0.995, "large": 0.995}, 4
-# At "quick". In the smallest maze single critics can differ widely, see chapter 9: four, each trained half as long.
+# At "quick". In the smallest maze single critics can differ widely, see chapter 11: four, each trained half as long.
 CRITIC = {
     "umaze": {"critic_steps": 4_000, "members": 4},
     "medium": {"critic_steps": 8_000},
     "large": {"critic_steps": 8_000},
 }
-# The results of chapters 9 to 11 were made with this many network evaluations a candidate, which is too few: see there.
+# The results of chapters 11 to 13 were made with this many network evaluations a candidate, which is too few: see there.
 STORED_SOLVER_STEPS = 8
 MEAN_OF = 12  # candidates that a robot's agent averages below "full"; the paper averages four
 
@@ -86,7 +86,7 @@ def smoke_config(**options: Any) -> SfBCConfig:
 
 
 def sfbc_config(task: str, profile: str, seed: int) -> SfBCConfig:
-    """SfBC on a task: below "full" with the settings of chapters 9 to 11 for their families, and plain ones elsewhere."""
+    """SfBC on a task: below "full" with the settings of chapters 11 to 13 for their families, and plain ones elsewhere."""
     family = task.removeprefix("regen/").partition("-")[0]
     if family == "maze2d":
         return _maze2d_config(task.split("-")[1], profile, seed)
@@ -98,7 +98,7 @@ def sfbc_config(task: str, profile: str, seed: int) -> SfBCConfig:
     if family == "antmaze":
         if profile == "smoke":
             return smoke_config(value_every=10, **(shared | {"planning_iterations": 2}))
-        # The paper takes the best of 32. That choice finds the errors of a critic trained this briefly: see chapter 10.
+        # The paper takes the best of 32. That choice finds the errors of a critic trained this briefly: see chapter 12.
         shared |= {"selection": "sample", "value_every": 10}
         return small_config(
             widths=(128, 64, 32),
@@ -109,7 +109,7 @@ def sfbc_config(task: str, profile: str, seed: int) -> SfBCConfig:
             **shared,
         )
     if family in ("hopper", "halfcheetah", "walker2d"):
-        # More than half of the expert's episodes end in a timeout. What that does to the first critic is in chapter 11.
+        # More than half of the expert's episodes end in a timeout. What that does to the first critic is in chapter 13.
         shared |= {"selection": "mean_of_best", "averaged": MEAN_OF, "unknown_share": 0.1}
         if profile == "smoke":
             return smoke_config(num_candidates=16, **shared)
@@ -158,7 +158,7 @@ def _toy_maze_config(profile: str, seed: int) -> SfBCConfig:
 
 # ---- Other methods ---------------------------------------------------------------------------------------------------
 
-# IQL's paper has settings for two families. Neither was chosen for the tasks of the pilots, so both are run.
+# IQL's paper has settings for two families. Neither was chosen for the car, so both are run.
 IQL_SETTINGS = {
     "IQL, as in locomotion": {"rewards": "return_range"},
     "IQL, as in antmaze": {"rewards": "minus_one", "expectile": 0.9, "inverse_temperature": 10.0},
@@ -166,23 +166,25 @@ IQL_SETTINGS = {
 HORIZON = {"maze2d-umaze": 300, "maze2d-medium": 600, "maze2d-large": 800}  # steps after which D4RL cuts an episode
 
 
-def _steps(profile: str) -> int:
+def _steps(task: str, profile: str) -> int:
+    if task == "two-way-bandit":  # one state
+        return choose(profile, smoke=5, quick=2_000, full=20_000)
     return choose(profile, smoke=5, quick=5_000, full=100_000)
 
 
-def _regression_config(task: str, profile: str, seed: int, **options: Any) -> AWRConfig:
-    return AWRConfig.small(_steps(profile), seed=seed, **options)
+def _regression_config(task: str, profile: str, seed: int) -> AWRConfig:
+    return AWRConfig.small(_steps(task, profile), seed=seed)  # that of chapter 4
 
 
 def _iql_config(task: str, profile: str, seed: int, **settings: Any) -> IQLConfig:
     if _is_one_stream(task) and settings["rewards"] == "return_range":
         settings = {**settings, "rewards": "as_recorded"}  # the data are one episode: there is no range of returns
-    return IQLConfig.small(_steps(profile), seed=seed, **settings)
+    return IQLConfig.small(_steps(task, profile), seed=seed, **settings)
 
 
 def _transformer_config(task: str, profile: str, seed: int) -> DecisionTransformerConfig:
     horizon = HORIZON[task.removeprefix("regen/").removesuffix("-v1")] if _is_one_stream(task) else None
-    return DecisionTransformerConfig.small(_steps(profile), horizon=horizon, seed=seed)
+    return DecisionTransformerConfig.small(_steps(task, profile), horizon=horizon, seed=seed)
 
 
 def _is_one_stream(task: str) -> bool:
@@ -196,7 +198,7 @@ def _published(kind: Any, **options: Any) -> Callable[..., Any]:
     def config(task: str, profile: str, seed: int) -> Any:
         if profile == "full":
             return kind(seed=seed, **options)
-        return kind.small(_steps(profile), seed=seed, **options)
+        return kind.small(_steps(task, profile), seed=seed, **options)
 
     return config
 
@@ -214,8 +216,7 @@ METHOD_CONFIGS: dict[str, Callable[..., Any]] = {
     "Diffusion-QL": _published(DiffusionQLConfig),
     "IDQL": _published(IDQLConfig),
     "Diffuser": _published(DiffuserConfig),
-    "cloning": lambda *where: _regression_config(*where, alpha=0.0),
-    "AWR": _regression_config,
+    "weighted regression": _regression_config,
     **{name: lambda *where, of=of: _iql_config(*where, **of) for name, of in IQL_SETTINGS.items()},
     "Decision Transformer": _transformer_config,
 }

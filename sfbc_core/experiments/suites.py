@@ -8,17 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sfbc_core.experiments import measurements
+from sfbc_core.experiments import drivers, measurements
+from sfbc_core.experiments.comparisons import HOPPER, bandit_trials, driver_trials, simulator_trials
 from sfbc_core.experiments.measurements import Measurement
 from sfbc_core.experiments.profiles import choose
-from sfbc_core.experiments.settings import IQL_SETTINGS, method_config
+from sfbc_core.experiments.settings import method_config
 from sfbc_core.experiments.trial import Trial
 from sfbc_core.experiments.untrained import untrained_data
 from sfbc_core.methods.sfbc import SfBCConfig
 
 MAZES = ("umaze", "medium", "large")
 ANT_MAZES = ("antmaze-umaze-v2", "antmaze-medium-play-v2")
-HOPPER = "hopper-medium-expert-v2"
 # Ways to act, by what `SfBC.acting` changes. With α = 0 a candidate is drawn without a look at Q: the behavior model alone.
 BEHAVIOR_ALONE = {"selection": "sample", "alpha": 0.0}
 SOFTMAX = {"selection": "sample", "alpha": 20.0}
@@ -156,35 +156,21 @@ def locomotion_trials(profile: str) -> list[Trial]:
     return trials
 
 
-# ---- The pilots of the methods' floor --------------------------------------------------------------------------------
-
-CARS = ("bidirectional-car", "bidirectional-car-single-side")
-UMAZE = "regen/maze2d-umaze-v1"
-PILOTS = ("cloning", "AWR", *IQL_SETTINGS, "Decision Transformer")
-
-
-def pilot_trials(profile: str) -> list[Trial]:
-    """Every pilot on both tasks of the car and in the smallest maze, with every seed."""
-    tasks = choose(profile, smoke=CARS, quick=(*CARS, UMAZE), full=(*CARS, UMAZE))
-    return [
-        Trial(
-            task,
-            method_config(method, task, profile, seed),
-            episodes=choose(profile, smoke=2, quick=20 if task == UMAZE else 100, full=100),
-            # At "smoke" just enough that some episode earns something, which one of IQL's settings needs.
-            transitions=choose(profile, smoke=800, quick=1_000_000 if task == UMAZE else 20_000, full=1_000_000),
-            label=method,
-            profile=profile,
-        )
-        for task in tasks
-        for seed in range(choose(profile, smoke=1, quick=3, full=3))
-        for method in PILOTS
-    ]
-
-
 SUITES: dict[str, Suite] = {
     "toy-maze": Suite(toy_maze_trials),
-    "pilots": Suite(pilot_trials),
+    "drivers": Suite(
+        driver_trials,
+        {
+            "parameters": drivers.parameters,
+            "map": drivers.throttle_map,
+            "middle": drivers.throttle_in_the_middle,
+            "support": drivers.support_of_drives,
+        },
+    ),
+    "bandit": Suite(bandit_trials, {"actions": drivers.actions_of_the_bandit}),
+    "simulators": Suite(
+        simulator_trials, smoke_data=partial(untrained_data, task=HOPPER, sizes=(11, 3), policies=2, steps=600)
+    ),
     "maze2d": Suite(
         maze2d_trials,
         {

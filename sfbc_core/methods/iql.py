@@ -55,7 +55,7 @@ class IQLConfig:
     def small(cls, gradient_steps: int = 5000, **options: Any) -> IQLConfig:
         """A budget for a CPU; `options` are other fields. In fewer steps the target of Q has to follow faster."""
         training = TrainingConfig.small(gradient_steps, batch_size=256, learning_rate=1e-3)
-        return cls(**({"training": training, "target_rate": 0.02} | options))
+        return cls(**({"training": training, "target_rate": 0.2} | options))
 
 
 def expectile_loss(difference: Float[Tensor, "*batch"], expectile: float) -> Float[Tensor, "*batch"]:

@@ -15,5 +15,10 @@ gymnasium.register(
     entry_point="sfbc_core.tasks.toy_maze:ToyMazeEnv",
     max_episode_steps=100,
 )
+gymnasium.register(
+    "sfbc/TwoWayBandit-v0",
+    entry_point="sfbc_core.tasks.two_way_bandit:TwoWayBanditEnv",
+    max_episode_steps=1,
+)
 
 __all__ = ["Task", "load_task", "task_names"]

@@ -18,6 +18,7 @@ FAMILIES: dict[str, str] = {
     "bidirectional-car": "sfbc_core.tasks.bidirectional_car",
     "bidirectional-car-single-side": "sfbc_core.tasks.bidirectional_car",
     "toy-maze": "sfbc_core.tasks.toy_maze",
+    "two-way-bandit": "sfbc_core.tasks.two_way_bandit",
     # The 21 tasks of D4RL in the paper's Table 1.
     **{
         f"{robot}-{data}-v2": "sfbc_core.tasks.d4rl.locomotion"

@@ -165,4 +165,4 @@ def test_tasks_are_found_although_they_are_imported_by_name(files_of):
 
 def test_records_and_scripts_of_widgets_are_inputs_of_the_chapters_that_show_them(files_of):
     assert "sfbc_core/book/widgets/explorer.js" in files_of(chapter_file("05"))
-    assert any(name.startswith("book/results/maze2d") for name in files_of(chapter_file("09")))
+    assert any(name.startswith("book/results/maze2d") for name in files_of(chapter_file("11")))

@@ -136,12 +136,17 @@ def test_a_field_added_to_a_config_later_makes_no_other_trial(trial):
     assert Results([trial], [{**line, "trial": stored}]).trials == [trial]
 
 
+# Suites of which not every seed has been run yet: their pages say how many trials are missing. What is stored must fit.
+UNFINISHED = {"drivers", "bandit", "simulators"}
+
+
 @pytest.mark.skipif(find_spec("d4rl") is None, reason="d4rl is not installed")
 @pytest.mark.parametrize("name", sorted(SUITES))
 def test_the_committed_results_are_those_of_the_suite_as_it_is(name):
     """Or the book would show results of settings that are no longer those of its command."""
     results = stored_results(name, "quick", RESULTS)
-    assert not results.missing
+    assert name in UNFINISHED or not results.missing
+    assert len(results.trials) == len(read_lines(RESULTS / f"{name}.jsonl")), "a line of no trial of the suite"
     for trial, line in zip(results.trials, results.lines, strict=True):
         assert line["id"] == trial.identity, "the default of a config field has changed since"
         assert {variant: dict(of) for variant, of in trial.variants.items()} == line["trial"]["variants"]

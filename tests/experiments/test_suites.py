@@ -94,7 +94,7 @@ def test_unknown_settings_are_refused():
     with pytest.raises(ValueError, match="unknown task 'chess'"):
         method_config("SfBC", "chess", "quick")
     with pytest.raises(ValueError, match="got 'fast'"):
-        method_config("cloning", "toy-maze", "fast")
+        method_config("BC", "toy-maze", "fast")
 
 
 @needs_d4rl

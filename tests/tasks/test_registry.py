@@ -72,7 +72,7 @@ except ImportError as error:
 
 
 def test_unknown_names_are_refused_and_the_message_lists_those_there_are():
-    assert len(task_names()) == 24 + 18, "3 of our own, 21 of D4RL, 18 regenerated"
+    assert len(task_names()) == 25 + 18, "4 of our own, 21 of D4RL, 18 regenerated"
     for name in ("hopper-random-v2", "hopper-medium-v0", "maze2d-umaze-dense-v1"):
         with pytest.raises(ValueError, match=r"unknown task .*; expected one of \['antmaze-large-diverse-v2'"):
             load_task(name)
