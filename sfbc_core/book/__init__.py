@@ -8,7 +8,8 @@ from sfbc_core.book.films import Film, film
 from sfbc_core.book.mazes import distances_through_maze, draw_walls
 from sfbc_core.book.provenance import Provenance
 from sfbc_core.book.sampled_planning import sampled_plan
-from sfbc_core.book.style import COLORS, SIGNED_COLORMAP, action_map, state_grid, use_book_style
+from sfbc_core.book.style import COLORS, SIGNED_COLORMAP, use_book_style
+from sfbc_core.experiments.action_maps import action_map, state_grid
 from sfbc_core.experiments.profiles import choose
 
 __all__ = [

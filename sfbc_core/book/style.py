@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 import seaborn as sns
-import torch
 from IPython import get_ipython
-from jaxtyping import Float
 from matplotlib_inline.config import InlineBackend
 from pandas.io.formats.style import Styler
-from torch import Tensor
 
 from sfbc_core.book.tables import styled_table_html, table_html
-from sfbc_core.evaluation import Agent
 
 # Okabe and Ito's colours, which stay apart under all common kinds of colour blindness.
 COLORS = {
@@ -57,17 +52,3 @@ def use_book_style() -> None:
         pages = shell.display_formatter.formatters["text/html"]
         pages.for_type(pd.DataFrame, table_html)
         pages.for_type(Styler, styled_table_html)
-
-
-def state_grid(x_values: Float[np.ndarray, " X"], y_values: Float[np.ndarray, " Y"]) -> Float[Tensor, "S 2"]:
-    """All states of a 2-D grid, row by row in y: shape (Y · X, 2), to be reshaped to (Y, X) afterwards."""
-    x, y = np.meshgrid(x_values, y_values)
-    return torch.from_numpy(np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float32))
-
-
-def action_map(
-    agent: Agent, x_values: Float[np.ndarray, " X"], y_values: Float[np.ndarray, " Y"], generator: torch.Generator
-) -> Float[np.ndarray, "Y X"]:
-    """The first coordinate of the action that an agent takes at every state of a 2-D grid, shape (Y, X)."""
-    actions = agent.act(state_grid(x_values, y_values), generator)
-    return actions[:, 0].reshape(len(y_values), len(x_values)).cpu().numpy()

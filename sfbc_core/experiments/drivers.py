@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sfbc_core.evaluation import Policy, evaluate, start_policy
+from sfbc_core.experiments.action_maps import action_map
 from sfbc_core.experiments.measurements import rounded
 from sfbc_core.experiments.trial import Trial
 from sfbc_core.methods import Method
@@ -20,10 +20,7 @@ from sfbc_core.tasks import two_way_bandit
 from sfbc_core.tasks.registry import Task
 from sfbc_core.trajectories import Trajectories
 
-POSITIONS, SPEEDS = (
-    np.linspace(-10, 10, 41),
-    np.linspace(0, 5, 21),
-)  # of the map of throttles, as in the paper's Figure 3
+POSITIONS, SPEEDS = np.linspace(-10, 10, 41), np.linspace(0, 5, 21)  # of the map of throttles
 MIDDLE = [[0.0, speed] for speed in (0.5, 2.0, 3.5)]  # states in which both directions are equally good
 DRAWS = 100  # throttles in each of them
 ASKED = 300  # recorded states of each kind in which a driver is asked for a throttle
@@ -55,14 +52,10 @@ class Watched:
         return self
 
     def step(
-        self,
-        rows: Int[np.ndarray, " R"],
-        observations: Float[Tensor, "R obs"],
-        rewards: Float[Tensor, " R"],
-        generators: Sequence[torch.Generator],
+        self, rows: Int[np.ndarray, " R"], observations: Float[Tensor, "R obs"], *rest: Any
     ) -> Float[Tensor, "R act"]:
-        """See :class:`~sfbc_core.evaluation.Policy`."""
-        actions = self.policy.step(rows, observations, rewards, generators)
+        """See :class:`~sfbc_core.evaluation.Policy`, which has the `rest`."""
+        actions = self.policy.step(rows, observations, *rest)
         self.states.append(observations)
         self.actions.append(actions)
         return actions
@@ -75,10 +68,7 @@ def parameters(trial: Trial, agent: Method, task: Task, data: Trajectories) -> i
 
 def throttle_map(trial: Trial, agent: Method, task: Task, data: Trajectories) -> list[list[float]]:
     """The throttle in every state of a grid, one row a speed of `SPEEDS`; of a method with a memory its first action."""
-    x, v = np.meshgrid(POSITIONS, SPEEDS)
-    states = torch.from_numpy(np.stack([x.ravel(), v.ravel()], axis=1).astype(np.float32))
-    throttle = agent.act(states, make_generator(trial.seed, "map"))[:, 0]
-    return rounded(throttle.reshape(x.shape), 2)
+    return rounded(action_map(agent, POSITIONS, SPEEDS, make_generator(trial.seed, "map")), 2)
 
 
 def throttle_in_the_middle(trial: Trial, agent: Method, task: Task, data: Trajectories) -> list[list[float]]:

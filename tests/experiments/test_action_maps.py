@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from sfbc_core.book import action_map, state_grid
+from sfbc_core.experiments.action_maps import action_map, state_grid
 
 
 def test_a_grid_and_its_map_agree_on_rows_and_columns():
