@@ -83,6 +83,49 @@ def planned_returns(
         TypeError: values that are no real numbers.
         ValueError: a wrong number of values, NaN among them, an unknown option, or `discount` outside [0, 1].
     """
+    if timeout not in get_args(TimeoutRule):
+        raise ValueError(f"timeout must be one of {get_args(TimeoutRule)}, got {timeout!r}")
+    if max_on not in get_args(MaximumOn):
+        raise ValueError(f"max_on must be one of {get_args(MaximumOn)}, got {max_on!r}")
+    return _backward(_planned_recursion, trajectories, values, discount, timeout == "bootstrap", max_on == "current")
+
+
+def lambda_returns(
+    trajectories: Trajectories,
+    values: Float[Tensor, " N"] | ArrayLike,
+    discount: float = 0.99,
+    trace: float = 0.95,
+) -> Float[Tensor, " N"]:
+    """R_n = r_n + γ ((1 - λ) V_(n+1) + λ R_(n+1)) within each episode: the targets of TD(λ), see Sutton and Barto (12.18).
+
+    What AWR learns from: with λ = 1 the return that was earned, with λ = 0 one step and then V.
+
+    Args:
+        values: V_n = V(s_n) of every state in the data, shape (N,), in units of reward: a tensor, or an array or a list.
+        discount: γ.
+        trace: λ. After the last transition of an episode that was cut, the value of its last state stands for what is not
+            in the data, as in :func:`planned_returns`.
+
+    Returns:
+        float64, shape (N,), on the device of the data.
+
+    Raises:
+        TypeError: values that are no real numbers.
+        ValueError: a wrong number of values, NaN or +∞ among them, or `discount` or `trace` outside [0, 1].
+    """
+    if not 0 <= trace <= 1:
+        raise ValueError(f"trace must lie in [0, 1], got {trace}")
+    return _backward(_lambda_recursion, trajectories, values, discount, float(trace))
+
+
+def _backward(
+    recursion: Callable[..., None],
+    trajectories: Trajectories,
+    values: Float[Tensor, " N"] | ArrayLike,
+    discount: float,
+    *options: Any,
+) -> Float[Tensor, " N"]:
+    """A recursion from the last transition to the first, over checked values."""
     values = as_tensor("values", values, 1, torch.float64, torch.device("cpu"))
     if values.shape != (len(trajectories),):
         raise ValueError(
@@ -92,39 +135,51 @@ def planned_returns(
         raise ValueError("values must be numbers below infinity, got NaN or infinity")
     if not 0 <= discount <= 1:
         raise ValueError(f"discount must lie in [0, 1], got {discount}")
-    if timeout not in get_args(TimeoutRule):
-        raise ValueError(f"timeout must be one of {get_args(TimeoutRule)}, got {timeout!r}")
-    if max_on not in get_args(MaximumOn):
-        raise ValueError(f"max_on must be one of {get_args(MaximumOn)}, got {max_on!r}")
     result = np.empty(len(trajectories))
     _run_compiled(
+        recursion,
         trajectories.rewards.cpu().double().numpy(),
         values.numpy(),
         trajectories.terminals.cpu().numpy(),
         trajectories.timeouts.cpu().numpy(),
         float(discount),
-        timeout == "bootstrap",
-        max_on == "current",
+        *options,
         result,
     )
     return torch.from_numpy(result).to(trajectories.device)
 
 
 @cache
-def _compiled(kept: bool) -> Callable[..., None]:
+def _compiled(recursion: Callable[..., None], kept: bool) -> Callable[..., None]:
     # The type checks of the tests wrap every function of the package; numba can compile only what is inside.
-    return numba.njit(cache=kept)(inspect.unwrap(_recursion))
+    return numba.njit(cache=kept)(inspect.unwrap(recursion))
 
 
-def _run_compiled(*arguments: Any) -> None:
-    """The recursion as machine code, which numba keeps on disk for the next process where it can."""
+def _run_compiled(recursion: Callable[..., None], *arguments: Any) -> None:
+    """A recursion as machine code, which numba keeps on disk for the next process where it can."""
     try:
-        _compiled(kept=True)(*arguments)
+        _compiled(recursion, kept=True)(*arguments)
     except Exception:  # nowhere to write, a full disk, a damaged file: of many types, and none is a reason to stop
-        _compiled(kept=False)(*arguments)
+        _compiled(recursion, kept=False)(*arguments)
 
 
-def _recursion(rewards, values, terminals, timeouts, discount, bootstrap, on_current, result):  # pragma: no cover
+def _lambda_recursion(rewards, values, terminals, timeouts, discount, trace, result):  # pragma: no cover
+    """One backward pass. Compiled, see :func:`_planned_recursion`."""
+    later = 0.0
+    for n in range(len(rewards) - 1, -1, -1):
+        if terminals[n]:
+            later = 0.0
+        elif timeouts[n]:
+            later = values[n]
+        else:
+            later = (1.0 - trace) * values[n + 1] + trace * later
+        later = rewards[n] + discount * later
+        result[n] = later
+
+
+def _planned_recursion(
+    rewards, values, terminals, timeouts, discount, bootstrap, on_current, result
+):  # pragma: no cover
     """One backward pass. Compiled, without reassociation (no fastmath), so that it rounds as a Python loop does."""
     later = 0.0  # R_(n+1), or the stand-in for it at the end of an episode
     for n in range(len(rewards) - 1, -1, -1):

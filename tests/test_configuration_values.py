@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from sfbc_core import CriticConfig, SfBC, SfBCConfig, TrainingConfig
 from sfbc_core.configuration import config_dataclass, config_to_json
 from sfbc_core.experiments import Trial
-from sfbc_core.methods import AWRConfig
+from sfbc_core.methods import WeightedRegressionConfig
 
 PACKAGE = Path(__file__).resolve().parents[1] / "sfbc_core"
 # Dataclasses that nobody configures: data, results, and what holds functions. All others are configs.
@@ -50,7 +50,7 @@ def decorated(decorator: str) -> dict[str, str]:
 
 CONFIGS = decorated("config_dataclass")
 NEEDED = {  # by those that do not have a default for everything
-    "Trial": {"task": "toy-maze", "method": AWRConfig()},
+    "Trial": {"task": "toy-maze", "method": WeightedRegressionConfig()},
     "Recipe": {"task": "maze2d-umaze-v1", "seed": 0, "steps": 5},
     "PaperSettings": {"planning_iterations": 1, "evaluation_episodes": 1, "trials": 1},
     "TrainingConfig": {"gradient_steps": 5},
@@ -108,7 +108,7 @@ def test_every_field_of_every_config_refuses_what_its_annotation_does_not_have(n
         ),
         (CriticConfig, "hidden", (8, 2.5), ValueError, r"a tuple \(an int, \.\.\.\), got \(8, 2\.5\) of type tuple"),
         (CriticConfig, "hidden", 8, TypeError, r"a tuple \(an int, \.\.\.\), got 8 of type int"),
-        (AWRConfig, "max_weight", "20", TypeError, "a finite float or None, got '20' of type str"),
+        (WeightedRegressionConfig, "max_weight", "20", TypeError, "a finite float or None, got '20' of type str"),
     ],
 )
 def test_a_refusal_names_the_field_and_says_what_was_expected_and_what_came(kind, field, value, error, words):
@@ -237,11 +237,11 @@ def test_the_same_trial_has_the_same_identity_however_it_is_written():
 
 @pytest.mark.usefixtures("untyped")
 def test_a_stored_trial_that_does_not_fit_is_refused_in_words():
-    good = Trial("toy-maze", AWRConfig()).to_json()
+    good = Trial("toy-maze", WeightedRegressionConfig()).to_json()
     for changes, message in (
         ({"speed": 1}, r"Trial has no field\(s\) \['speed'\]"),
         ({"episodes": "5"}, r"Trial\.episodes must be an int, got '5'"),
-        ({"variants": {"a": {"deterministic": 1}}}, r"AWRConfig\.deterministic must be a bool, got 1"),
+        ({"variants": {"a": {"deterministic": 1}}}, r"WeightedRegressionConfig\.deterministic must be a bool, got 1"),
         ({"method": None}, "method must be one of .* got NoneType"),
     ):
         with pytest.raises(ValueError, match=message):

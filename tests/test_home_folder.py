@@ -14,7 +14,7 @@ from sfbc_core.experiments import __main__ as experiments
 from sfbc_core.experiments.results import add_lines, measurements_path, read_lines
 from sfbc_core.experiments.trial_run import trained_agent
 from sfbc_core.methods import Method
-from sfbc_core.methods.awr import AWR, AWRConfig
+from sfbc_core.methods.weighted_regression import WeightedRegression, WeightedRegressionConfig
 from sfbc_core.tasks.cache import cache_dir
 
 with_d4rl = pytest.mark.skipif(find_spec("d4rl") is None, reason="d4rl is not installed")
@@ -34,8 +34,8 @@ def home(tmp_path, monkeypatch):
 
 def test_runs_agents_and_trials(home, walk, tiny_sfbc):
     critic = tiny_sfbc.critic
-    config = AWRConfig(GaussianConfig(hidden=8, layers=1, training=critic.training), critic)
-    AWR(config).fit(walk, "~/run").save("~/agent")
+    config = WeightedRegressionConfig(GaussianConfig(hidden=8, layers=1, training=critic.training), critic)
+    WeightedRegression(config).fit(walk, "~/run").save("~/agent")
     assert (home / "run" / "run.json").is_file() and os.listdir(home / "agent") == ["agent.safetensors"]
     assert Method.load("~/agent").config == config
     trial = Trial("toy-maze", config, 1, transitions=200, profile="smoke")

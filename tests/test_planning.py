@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from sfbc_core import Trajectories, discounted_returns, planned_returns, soft_value
-from sfbc_core.planning import unknown_share
+from sfbc_core.planning import lambda_returns, unknown_share
 
 
 def episode_data(rewards, terminals, timeouts) -> Trajectories:
@@ -191,3 +191,37 @@ def test_soft_value_tends_to_the_integral(generator):
     values = soft_value(-actions.square(), alpha)
     # The bias of self-normalisation is O(1/M), here far below the standard error of the mean.
     assert abs(values.mean().item() - exact) < 5 * values.std().item() / math.sqrt(repeats)
+
+
+@pytest.mark.parametrize("trace", [0.0, 0.4, 1.0])
+def test_lambda_returns_are_the_mixture_of_all_n_step_returns(trace):
+    """(1 - λ) Σ_n λ^(n-1) G^(n) with the last of the returns at full weight: the definition, against the recursion."""
+    rng = np.random.default_rng(0)
+    steps, discount = 6, 0.9
+    for ends in ("terminal", "timeout"):
+        rewards, values = rng.integers(-8, 8, steps) / 4, rng.normal(size=steps)
+        last = np.arange(steps) == steps - 1
+        cut = ends == "timeout"
+        data = Trajectories(np.zeros((steps, 1)), np.zeros((steps, 1)), rewards, last & (not cut), last & cut)
+        following = np.append(values[1:], values[-1] if cut else 0.0)  # V of the state after each step
+        expected = []
+        for start in range(steps):
+            n_step = [
+                sum(discount**k * rewards[start + k] for k in range(n)) + discount**n * following[start + n - 1]
+                for n in range(1, steps - start + 1)
+            ]
+            mixed = sum((1 - trace) * trace**n * value for n, value in enumerate(n_step[:-1]))
+            expected.append(mixed + trace ** (len(n_step) - 1) * n_step[-1])
+        assert lambda_returns(data, values, discount, trace).tolist() == pytest.approx(expected)
+
+
+def test_lambda_returns_stay_within_their_episode():
+    data = Trajectories(torch.zeros(3, 1), torch.zeros(3, 1), [1.0, 2.0, 4.0], [1, 0, 1], [0, 0, 0])
+    assert lambda_returns(data, [9.0, 9.0, 9.0], 0.5, 1.0).tolist() == [1.0, 4.0, 4.0]
+
+
+@pytest.mark.parametrize("trace", [-0.1, 1.1, float("nan")])
+def test_a_trace_outside_0_and_1_is_refused(trace):
+    data = Trajectories(torch.zeros(1, 1), torch.zeros(1, 1), [1.0], [1], [0])
+    with pytest.raises(ValueError, match=r"trace must lie in \[0, 1\]"):
+        lambda_returns(data, [0.0], 0.9, trace)

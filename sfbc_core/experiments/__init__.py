@@ -6,7 +6,7 @@ from sfbc_core.experiments.results import Results
 from sfbc_core.experiments.running import run_suite, run_trials, stored_results, suite_results
 from sfbc_core.experiments.settings import method_config, small_config, smoke_config
 from sfbc_core.experiments.statistics import mean_interval, success_interval
-from sfbc_core.experiments.tables import score_table
+from sfbc_core.experiments.tables import beside_others, score_table
 from sfbc_core.experiments.trial import Trial
 from sfbc_core.experiments.trial_run import run_trial
 
@@ -15,6 +15,7 @@ __all__ = [
     "ReportedScore",
     "Results",
     "Trial",
+    "beside_others",
     "mean_interval",
     "method_config",
     "paper_config",

@@ -15,6 +15,7 @@ from sfbc_core.evaluation import evaluate
 from sfbc_core.experiments.playback import record_episode
 from sfbc_core.experiments.summary import summarize
 from sfbc_core.experiments.trial import Trial
+from sfbc_core.methods import Method
 from sfbc_core.methods.sfbc import SfBC
 from sfbc_core.planning import discounted_returns
 from sfbc_core.randomness import make_generator
@@ -25,6 +26,7 @@ Measurement = Callable[[Trial, SfBC, Task, Trajectories], Any]
 
 PICTURE_ROWS = 1500  # transitions in a picture of planned returns
 JUDGED_STATES = 400  # in which actions are compared with the controller's
+VALUED_STEPS = 10_000  # at which a learned Q is asked
 PLAYED = 5  # episodes in which an arrival is looked for
 
 
@@ -75,6 +77,20 @@ def mean_cosine(actions: Float[np.ndarray, "S A"], reference: Float[np.ndarray, 
     """Mean cosine of the angle between actions and others, leaving out pairs in which one is zero."""
     lengths = np.linalg.norm(actions, axis=1) * np.linalg.norm(reference, axis=1)
     return float(((actions * reference).sum(1)[lengths > 0] / lengths[lengths > 0]).mean())
+
+
+def learned_values(trial: Trial, agent: Method, task: Task, data: Trajectories) -> dict[str, float] | None:
+    """What a Q that was learned by bootstrapping says of recorded steps, in discounted reward: its mean and its largest
+    value; None for methods without one, and where rewards were changed to learn it.
+    """
+    networks = agent.models().get("networks", {})
+    if "q" not in networks or getattr(agent.config, "rewards", "as_recorded") != "as_recorded":
+        return None
+    rows = torch.randint(len(data), (VALUED_STEPS,), generator=make_generator(trial.seed, "valued"))
+    states, actions = data.observations[rows], data.actions[rows]
+    with torch.no_grad():
+        q = networks["q"](networks.states(states), networks.actions.scale(actions)).mean(0)
+    return {"mean": round(q.mean().item(), 2), "largest": round(q.max().item(), 2)}
 
 
 def scores_of_members(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> list[float] | None:

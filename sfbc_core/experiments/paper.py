@@ -82,10 +82,24 @@ def paper_config(task: str, seed: int = 0, **options: Any) -> SfBCConfig:
 
 
 @cache
+def _numbers(file: str) -> dict[str, Any]:
+    return json.loads((resources.files("sfbc_core.experiments") / file).read_text(encoding="utf-8"))
+
+
 def reported_numbers() -> dict[str, Any]:
     """All numbers that the paper reports, with notes on their sources, as in ``reported_numbers.json``."""
-    file = resources.files("sfbc_core.experiments") / "reported_numbers.json"
-    return json.loads(file.read_text(encoding="utf-8"))
+    return _numbers("reported_numbers.json")
+
+
+def public_score(task: str, method: str) -> ReportedScore | None:
+    """The score of a method on a file of D4RL in the public tables of CORL, see ``public_scores.json``; None if not there.
+
+    Args:
+        task: a task of D4RL; "regen/" before it makes no difference.
+        method: "BC", "10% BC", "TD3+BC", "CQL", "IQL" or "DT".
+    """
+    entry = _numbers("public_scores.json").get(task.removeprefix(REGENERATED), {}).get(method)
+    return None if entry is None else ReportedScore(*entry)
 
 
 def reported(task: str, method: str = "SfBC", table: int = 1) -> ReportedScore | None:

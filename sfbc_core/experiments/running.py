@@ -34,22 +34,30 @@ def suite_command(name: str, profile: str) -> str:
     return f"python -m sfbc_core.experiments run {name} --profile {profile}"
 
 
-def stored_results(name: str, profile: str, folder: str | os.PathLike) -> Results:
-    """What is stored of a suite in the folder of results, and what is missing."""
+def stored_results(name: str, profile: str, folder: str | os.PathLike, task: str | None = None) -> Results:
+    """What is stored of a suite in the folder of results, and what is missing; of one of its tasks, or of all."""
     lines = read_lines(user_path(folder) / f"{name}.jsonl")
-    return Results(suite_named(name).trials(profile), lines, folder, suite_command(name, profile))
+    trials = [trial for trial in suite_named(name).trials(profile) if task in (None, trial.task)]
+    return Results(trials, lines, folder, suite_command(name, profile))
 
 
-def suite_results(name: str, profile: str, folder: str | os.PathLike) -> Results:
+def suite_results(name: str, profile: str, folder: str | os.PathLike, task: str | None = None) -> Results:
     """What a chapter shows of a suite: read from the folder of results; at the profile "smoke", made now, in seconds.
+
+    Args:
+        name: of the suite.
+        profile: "smoke", "quick" or "full".
+        folder: of the results.
+        task: one of the suite's, if not all are to be shown.
 
     Raises:
         FileNotFoundError: nothing is stored of it; the message names the command that makes it.
     """
     if profile == "smoke":
         with tempfile.TemporaryDirectory() as scratch:
-            return run_suite(name, profile, Path(scratch) / "runs", Path(scratch) / "results")
-    results = stored_results(name, profile, folder)
+            trials = [trial for trial in suite_named(name).trials(profile) if task in (None, trial.task)]
+            return run_suite(name, profile, Path(scratch) / "runs", Path(scratch) / "results", trials=trials)
+    results = stored_results(name, profile, folder, task)
     if not results.trials:
         raise FileNotFoundError(
             f"no result of the suite {name!r} at the profile {profile!r} in {user_path(folder).resolve()}: start the "

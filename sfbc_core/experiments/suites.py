@@ -169,7 +169,9 @@ SUITES: dict[str, Suite] = {
     ),
     "bandit": Suite(bandit_trials, {"actions": drivers.actions_of_the_bandit}),
     "simulators": Suite(
-        simulator_trials, smoke_data=partial(untrained_data, task=HOPPER, sizes=(11, 3), policies=2, steps=600)
+        simulator_trials,
+        {"values": measurements.learned_values},
+        smoke_data=partial(untrained_data, task=HOPPER, sizes=(11, 3), policies=2, steps=600),
     ),
     "maze2d": Suite(
         maze2d_trials,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from sfbc_core.experiments.paper import public_score, reported
+from sfbc_core.experiments.trial import AS_CONFIGURED
+
 
 def score_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean score for every task, method and variant: over seeds, and of each seed."""
@@ -19,3 +22,29 @@ def score_table(frame: pd.DataFrame) -> pd.DataFrame:
             "each seed": grouped.apply(lambda scores: ", ".join(f"{score:.0f}" for score in scores)),
         }
     )
+
+
+SHORT_NAMES = {"Decision Transformer": "DT"}  # of methods in the tables of others
+
+
+def beside_others(frame: pd.DataFrame, task: str) -> pd.DataFrame:
+    """The score of every method on a task, the best first, beside what SfBC's paper and CORL report on D4RL's own file.
+
+    Args:
+        frame: of results; one trial a method.
+        task: one of the frame's.
+
+    Returns:
+        A row a method, or a way of it to act: mean score and its standard error over episodes; "" where nobody reports one.
+    """
+    rows = {}
+    for (method, variant), episodes in frame[frame["task"] == task].groupby(["method", "variant"], sort=False):
+        name = method.partition(", ")[0]
+        name = SHORT_NAMES.get(name, name)
+        others = {"SfBC's paper": reported(task, name), "CORL": public_score(task, name)}
+        rows[method if variant == AS_CONFIGURED else f"{method}, {variant}"] = {
+            "score": round(episodes["score"].mean(), 1),
+            "standard error": round(episodes["score"].sem(), 1),
+            **{whose: "" if score is None else f"{score.mean:.1f}" for whose, score in others.items()},
+        }
+    return pd.DataFrame(rows).T.sort_values("score", ascending=False).rename_axis("method")

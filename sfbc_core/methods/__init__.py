@@ -1,6 +1,6 @@
 """SfBC and the methods that it is compared with, one file each."""
 
-from sfbc_core.methods.awr import AWR, AWRConfig, regression_weights
+from sfbc_core.methods.awr import AWR, AWRConfig
 from sfbc_core.methods.bail import BAIL, BAILConfig
 from sfbc_core.methods.base import METHODS, Method, method_named
 from sfbc_core.methods.bcq import BCQ, BCQConfig
@@ -16,6 +16,7 @@ from sfbc_core.methods.iql import IQL, IQLConfig
 from sfbc_core.methods.sfbc import SfBC, SfBCConfig
 from sfbc_core.methods.td3_bc import TD3BC, TD3BCConfig
 from sfbc_core.methods.vem import VEM, VEMConfig
+from sfbc_core.methods.weighted_regression import WeightedRegression, WeightedRegressionConfig, regression_weights
 
 __all__ = [
     "AWR",
@@ -49,6 +50,8 @@ __all__ = [
     "SfBCConfig",
     "TD3BCConfig",
     "VEMConfig",
+    "WeightedRegression",
+    "WeightedRegressionConfig",
     "method_named",
     "regression_weights",
 ]

@@ -151,7 +151,7 @@ def chapter_file(number):
 
 
 def test_a_method_is_an_input_of_the_chapters_that_use_it_only(files_of):
-    regression = "sfbc_core/methods/awr.py"
+    regression = "sfbc_core/methods/weighted_regression.py"
     diffusion, regressing = files_of(chapter_file("02")), files_of(chapter_file("04"))
     assert "sfbc_core/diffusion/solvers.py" in diffusion and regression not in diffusion
     assert regression in regressing and "sfbc_core/methods/iql.py" not in regressing

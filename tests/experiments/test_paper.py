@@ -6,7 +6,7 @@ import pytest
 
 from sfbc_core import task_names
 from sfbc_core.experiments import paper_config, paper_settings, reported
-from sfbc_core.experiments.paper import reported_numbers
+from sfbc_core.experiments.paper import ReportedScore, public_score, reported_numbers
 
 D4RL = [name for name in task_names() if name.endswith(("-v0", "-v1", "-v2")) and "/" not in name]
 
@@ -46,3 +46,10 @@ def test_reported_scores_come_with_their_deviations_or_not_at_all():
     with pytest.raises(ValueError, match="table must be 1 or 4, got 3"):
         reported("hopper-medium-v2", table=3)
     assert set(D4RL) < set(reported_numbers()["table_1"])
+
+
+def test_public_scores_by_task_and_method():
+    assert public_score("regen/maze2d-umaze-v1", "TD3+BC") == ReportedScore(29.41, 12.31)
+    assert public_score("hopper-medium-expert-v2", "DT").mean == 110.44
+    assert public_score("hopper-medium-expert-v2", "SfBC") is None
+    assert public_score("toy-maze", "BC") is None

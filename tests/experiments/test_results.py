@@ -8,9 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from sfbc_core.experiments import Results, Trial, run_trial, score_table, stored_results
+from sfbc_core.experiments import Results, Trial, beside_others, run_trial, score_table, stored_results
 from sfbc_core.experiments.checks import digest_of
 from sfbc_core.experiments.results import add_lines, measurements_path, read_lines
 from sfbc_core.experiments.suites import SUITES
@@ -173,3 +174,26 @@ def test_a_table_of_nothing_is_empty():
 def test_a_line_may_hold_any_character(trial, tmp_path):
     add_lines(tmp_path / "suite.jsonl", [line_of(replace(trial, label="a\u2028b"))])
     assert read_lines(tmp_path / "suite.jsonl")[0]["trial"]["label"] == "a\u2028b"
+
+
+def test_scores_beside_those_of_others():
+    """Two methods, one with two ways to act; the best first, and a gap where nobody reports a score."""
+    task = "regen/hopper-medium-expert-v2"
+    frame = pd.DataFrame(
+        [
+            (task, "AWR", "as configured", 10.0),
+            (task, "AWR", "as configured", 30.0),
+            (task, "IQL, as in antmaze", "as configured", 80.0),
+            (task, "IQL, as in antmaze", "as configured", 80.0),
+            (task, "IDQL", "greedy", 50.0),
+            (task, "IDQL", "greedy", 50.0),
+            ("toy-maze", "AWR", "as configured", 99.0),
+        ],
+        columns=["task", "method", "variant", "score"],
+    )
+    table = beside_others(frame, task)
+    assert table.index.tolist() == ["IQL, as in antmaze", "IDQL, greedy", "AWR"]
+    assert table["score"].tolist() == [80.0, 50.0, 20.0]
+    assert table["standard error"].tolist() == [0.0, 0.0, 10.0]
+    assert table["SfBC's paper"].tolist() == ["91.5", "", "27.1"]
+    assert table["CORL"].tolist() == ["107.4", "", ""]

@@ -8,14 +8,22 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
+from small_methods import SMALL, fitted
 
 from sfbc_core import CriticConfig, QCritic, SfBC, load_task
 from sfbc_core.experiments import Trial
-from sfbc_core.experiments.measurements import mean_cosine, planned_returns_in_the_maze, residual, rounded
+from sfbc_core.experiments.measurements import (
+    learned_values,
+    mean_cosine,
+    planned_returns_in_the_maze,
+    residual,
+    rounded,
+)
 from sfbc_core.experiments.paper import paper_config
 from sfbc_core.experiments.profiles import PROFILES
 from sfbc_core.experiments.settings import HORIZON, METHOD_CONFIGS, method_config
 from sfbc_core.experiments.suites import SUITES, each_iteration, suite_named
+from sfbc_core.methods import BCConfig, IQLConfig, TD3BCConfig
 from sfbc_core.tasks import task_names
 
 needs_d4rl = pytest.mark.skipif(find_spec("d4rl") is None, reason="d4rl is not installed")
@@ -124,3 +132,18 @@ def test_the_planning_rules_share_all_but_the_rule(profile):
         plain = [replace(trial.method, max_on="next", timeout="bootstrap") for trial in same]
         assert plain[0] == same[0].method and plain[0] == plain[1] == plain[2]
         assert same[1].method.max_on == "current" and same[2].method.timeout == "cut"
+
+
+def test_learned_values_are_those_of_the_mean_network_at_recorded_steps(walk):
+    """With networks that are constant: the mean of both. Of methods without a Q in units of reward there is nothing."""
+    agent = fitted(SMALL[TD3BCConfig], walk)
+    trial = Trial("toy-maze", agent.config, profile="smoke")
+    for member, slope in zip(agent.nets["q"], (1.0, 3.0), strict=True):
+        with torch.no_grad():
+            for layer in member:
+                if isinstance(layer, torch.nn.Linear):
+                    layer.weight.zero_()
+                    layer.bias.fill_(slope)
+    assert learned_values(trial, agent, load_task("toy-maze"), walk) == {"mean": 2.0, "largest": 2.0}
+    for config in (SMALL[BCConfig], replace(SMALL[IQLConfig], rewards="minus_one")):
+        assert learned_values(trial, fitted(config, walk), load_task("toy-maze"), walk) is None

@@ -16,7 +16,7 @@ from sfbc_core import SfBC, TrainingConfig, evaluate, load_task
 from sfbc_core.configuration import config_dataclass
 from sfbc_core.experiments import Trial, run_trial, run_trials, trial_run
 from sfbc_core.files import load_json, save_json
-from sfbc_core.methods import AWRConfig, GradientMethod, Method, base
+from sfbc_core.methods import GradientMethod, Method, WeightedRegressionConfig, base
 from sfbc_core.methods.gradient import batch_of
 from sfbc_core.networks import mlp
 
@@ -24,7 +24,7 @@ TINY = TrainingConfig(gradient_steps=5, batch_size=16)
 
 
 def regression(seed=0):
-    config = AWRConfig.small(seed=seed)
+    config = WeightedRegressionConfig.small(seed=seed)
     return replace(config, policy=replace(config.policy, training=TINY), critic=replace(config.critic, training=TINY))
 
 
@@ -215,8 +215,8 @@ def test_an_evaluation_along_the_training_does_not_disturb_it(tmp_path, monkeypa
     with_curve = Method.load(tmp_path / curved.training_identity / "agent")
     for name, tensor in alone.nets.state_dict().items():
         assert torch.equal(tensor, with_curve.nets.state_dict()[name]), name
-    with pytest.raises(ValueError, match=r"curve_every is a positive number .* got 10 for AWR"):
-        replace(plain, method=regression(), label="AWR", curve_every=10)
+    with pytest.raises(ValueError, match=r"curve_every is a positive number .* got 10 for WeightedRegression"):
+        replace(plain, method=regression(), label="WeightedRegression", curve_every=10)
 
 
 def trained(trial, folder):

@@ -18,11 +18,11 @@ from sfbc_core.experiments import Trial, run_trial
 from sfbc_core.experiments.results import read_lines
 from sfbc_core.files import load_json, load_tensors, save_json, save_tensors
 from sfbc_core.methods import Method
-from sfbc_core.methods.awr import AWRConfig
 from sfbc_core.methods.base import AGENT_FILE
 from sfbc_core.methods.decision_transformer import DecisionTransformerConfig
 from sfbc_core.methods.iql import IQLConfig
 from sfbc_core.methods.sfbc import SfBCConfig
+from sfbc_core.methods.weighted_regression import WeightedRegressionConfig
 
 pytestmark = pytest.mark.nightly
 RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
@@ -144,7 +144,7 @@ def of_another_size(config, rng):
             behavior=replace(config.behavior, network=replace(config.behavior.network, widths=(size,))),
             critic=replace(config.critic, hidden=(size, 8)),
         ),
-        AWRConfig: lambda: replace(
+        WeightedRegressionConfig: lambda: replace(
             config,
             policy=replace(config.policy, hidden=size),
             critic=replace(config.critic, hidden=(size, 8)),
@@ -255,7 +255,7 @@ def test_an_edited_line_of_results_is_refused(rng, tmp_path, outcome):
     "a trial's stored result, edited, some bytes changed, or cut off",
 )
 def test_an_edited_result_of_a_trial_is_refused_or_made_again(rng, tmp_path, outcome):
-    trial = Trial("toy-maze", SMALL[AWRConfig], 2, transitions=200, profile="smoke")
+    trial = Trial("toy-maze", SMALL[WeightedRegressionConfig], 2, transitions=200, profile="smoke")
     good = run_trial(trial, tmp_path)
     path = tmp_path / f"{trial.identity}.json"
     content = path.read_bytes()

@@ -10,13 +10,13 @@ from small_methods import SMALL, small_trial
 
 from sfbc_core import load_task
 from sfbc_core.files import save_json
-from sfbc_core.methods.awr import AWRConfig
 from sfbc_core.methods.iql import IQLConfig
 from sfbc_core.methods.sfbc import SfBCConfig
+from sfbc_core.methods.weighted_regression import WeightedRegressionConfig
 
 pytestmark = pytest.mark.nightly
 TRIES = range(4)
-KINDS = pytest.mark.parametrize("kind", [SfBCConfig, IQLConfig, AWRConfig])
+KINDS = pytest.mark.parametrize("kind", [SfBCConfig, IQLConfig, WeightedRegressionConfig])
 
 
 def pair(first, second, moment):

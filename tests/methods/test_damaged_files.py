@@ -17,10 +17,10 @@ from small_methods import EVERY, SMALL, TRAINING, fitted, stopped_at_a_checkpoin
 from sfbc_core.experiments import Trial, run_trial, trial_run
 from sfbc_core.files import load_json, load_metadata, save_json
 from sfbc_core.methods import METHODS, Method
-from sfbc_core.methods.awr import AWRConfig
 from sfbc_core.methods.base import AGENT_FILE
 from sfbc_core.methods.iql import IQLConfig
 from sfbc_core.methods.sfbc import SfBCConfig
+from sfbc_core.methods.weighted_regression import WeightedRegressionConfig
 
 
 def assert_same(first, second):
@@ -115,15 +115,15 @@ def test_a_damaged_checkpoint_is_refused(config, walk, tmp_path):
         (b'["config"]', "must hold a JSON object, got a list"),
         (b"{}", "does not say whose run this is; .* has no 'config'"),
         (b'{"config": [], "data": "x"}', "holds a run with another config"),
-        (b'{"config": {"type": ["AWRConfig"]}, "data": "x"}', "holds a run with another config"),
+        (b'{"config": {"type": ["WeightedRegressionConfig"]}, "data": "x"}', "holds a run with another config"),
         (b'{"config": {"type": "Gone", "alpha": 1}, "data": "x"}', "holds a run with another config"),
     ],
 )
 def test_a_damaged_manifest_is_refused(content, message, walk, tmp_path):
-    fitted(SMALL[AWRConfig], walk, tmp_path)
+    fitted(SMALL[WeightedRegressionConfig], walk, tmp_path)
     path = tmp_path / "run.json"
     path.write_bytes(content)
-    refused(lambda: fitted(SMALL[AWRConfig], walk, tmp_path), path, message)
+    refused(lambda: fitted(SMALL[WeightedRegressionConfig], walk, tmp_path), path, message)
 
 
 def test_a_manifest_of_another_version_is_refused_in_a_few_words(walk, tmp_path):
@@ -171,13 +171,16 @@ class Needs(Method, config=NeedsConfig):
         ("{", "no config that can be read"),
         ('{"type": "NeedsConfig"}', "no config that can be read: NeedsConfig lacks its field.*'size'"),
         ('{"type": {}}', "no config that can be read"),
-        ('{"type": "AWRConfig", "alpha": -1}', "no config that can be read"),
-        ('{"type": "AWRConfig", "policy": 3}', "agent"),
-        (json.dumps({"type": "AWRConfig", **{"x" * 300 + str(i): 0 for i in range(20)}}), "no config that can be read"),
+        ('{"type": "WeightedRegressionConfig", "alpha": -1}', "no config that can be read"),
+        ('{"type": "WeightedRegressionConfig", "policy": 3}', "agent"),
+        (
+            json.dumps({"type": "WeightedRegressionConfig", **{"x" * 300 + str(i): 0 for i in range(20)}}),
+            "no config that can be read",
+        ),
     ],
 )
 def test_an_agent_with_a_config_that_does_not_fit_is_refused(config, message, walk, tmp_path):
-    fitted(SMALL[AWRConfig], walk).save(tmp_path)
+    fitted(SMALL[WeightedRegressionConfig], walk).save(tmp_path)
     path = tmp_path / AGENT_FILE
     save_file(load_file(path), path, metadata={"config": config})
     written = path.read_bytes()
@@ -189,7 +192,7 @@ def test_an_agent_with_a_config_that_does_not_fit_is_refused(config, message, wa
 
 
 def test_a_damaged_file_of_a_trial_is_refused(tmp_path):
-    trial = Trial("toy-maze", SMALL[AWRConfig], 2, transitions=200, profile="smoke")
+    trial = Trial("toy-maze", SMALL[WeightedRegressionConfig], 2, transitions=200, profile="smoke")
     result = run_trial(trial, tmp_path)
     path = tmp_path / f"{trial.identity}.json"
     (variant,) = result["variants"]

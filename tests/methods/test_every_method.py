@@ -21,11 +21,11 @@ from sfbc_core.configuration import config_dataclass, config_from_json, config_t
 from sfbc_core.evaluation import start_policy
 from sfbc_core.files import join_parts, load_tensors, save_tensors
 from sfbc_core.methods import METHODS, GradientMethod, Method
-from sfbc_core.methods.awr import AWRConfig
 from sfbc_core.methods.base import AGENT_FILE, method_named
 from sfbc_core.methods.decision_transformer import DecisionTransformerConfig
 from sfbc_core.methods.gradient import batch_of
 from sfbc_core.methods.sfbc import SfBCConfig
+from sfbc_core.methods.weighted_regression import WeightedRegressionConfig
 from sfbc_core.networks import mlp
 
 
@@ -55,7 +55,7 @@ def test_the_unit_of_observations_makes_no_difference(config, walk, power):
 
 
 @pytest.mark.parametrize("power", [-20, 10])
-@pytest.mark.parametrize("kind", [SfBCConfig, AWRConfig, DecisionTransformerConfig])
+@pytest.mark.parametrize("kind", [SfBCConfig, WeightedRegressionConfig, DecisionTransformerConfig])
 def test_the_unit_of_rewards_makes_no_difference(kind, walk, power):
     """Rewards times a power of two. IQL is left out: its temperature is per unit of reward by definition."""
     config = SMALL[kind]
@@ -260,7 +260,7 @@ def test_save_replaces_its_own_file_and_nothing_else(walk, tmp_path):
     mine = {"notes.txt", "train.py", "checkpoints/behavior.partial.safetensors", ".hidden"}
     for name in mine:
         (tmp_path / name).write_text("mine")
-    first, second = (fitted(replace(SMALL[AWRConfig], seed=seed), walk) for seed in (0, 1))
+    first, second = (fitted(replace(SMALL[WeightedRegressionConfig], seed=seed), walk) for seed in (0, 1))
     first.save(tmp_path)
     second.save(tmp_path)
     found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
@@ -269,7 +269,7 @@ def test_save_replaces_its_own_file_and_nothing_else(walk, tmp_path):
 
 
 def test_save_follows_links_and_refuses_what_is_in_its_way(walk, tmp_path):
-    agent = fitted(SMALL[AWRConfig], walk)
+    agent = fitted(SMALL[WeightedRegressionConfig], walk)
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     agent.save(tmp_path / "link")
@@ -279,13 +279,13 @@ def test_save_follows_links_and_refuses_what_is_in_its_way(walk, tmp_path):
     with pytest.raises(NotADirectoryError, match=r"expected a folder, this is a file: '.*file'"):
         agent.save(tmp_path / "file")
     with pytest.raises(NotADirectoryError, match=r"expected a folder, this is a file: '.*file'"):
-        fitted(SMALL[AWRConfig], walk, tmp_path / "file")
+        fitted(SMALL[WeightedRegressionConfig], walk, tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
     (tmp_path / "taken" / AGENT_FILE / "below").mkdir(parents=True)
     with pytest.raises(IsADirectoryError, match="expected a file to write, this is a folder"):
         agent.save(tmp_path / "taken")
     (tmp_path / "gone").symlink_to("/not/mounted")
-    for act in (agent.save, lambda path: fitted(SMALL[AWRConfig], walk, path)):
+    for act in (agent.save, lambda path: fitted(SMALL[WeightedRegressionConfig], walk, path)):
         with pytest.raises(FileNotFoundError, match="a link to /not/mounted, which is not there"):
             act(tmp_path / "gone")
 
@@ -295,14 +295,14 @@ def test_loading_reports_what_is_wrong(walk, tmp_path):
         FileNotFoundError, match=r"expected a saved agent in the folder .*agent\.safetensors is not there"
     ):
         Method.load(tmp_path)
-    agent = fitted(SMALL[AWRConfig], walk)
+    agent = fitted(SMALL[WeightedRegressionConfig], walk)
     agent.save(tmp_path)
-    with pytest.raises(ValueError, match=r"expected a saved IQL in .*, found one of AWR"):
+    with pytest.raises(ValueError, match=r"expected a saved IQL in .*, found one of WeightedRegression"):
         method_named("IQL").load(tmp_path)
     path, good = tmp_path / AGENT_FILE, config_to_json(agent.config)
     tensors = load_tensors(path)
     for config, message in (
-        (good | {"temperature": 3}, r"AWRConfig has no field\(s\) \['temperature'\]"),
+        (good | {"temperature": 3}, r"WeightedRegressionConfig has no field\(s\) \['temperature'\]"),
         (good | {"type": "Elsewhere"}, "unknown config type 'Elsewhere'"),
         (good | {"policy": good["policy"] | {"hidden": 16}}, "does not hold the GaussianBehavior of this config"),
     ):
@@ -321,7 +321,9 @@ def test_loading_reports_what_is_wrong(walk, tmp_path):
 
 
 def test_unknown_methods_are_listed():
-    with pytest.raises(ValueError, match=r"unknown method 'TD7'; expected one of \['AWR'.*'SfBC'"):
+    with pytest.raises(
+        ValueError, match=r"unknown method 'TD7'; expected one of \['AWR'.*'SfBC'.*'WeightedRegression'"
+    ):
         method_named("TD7")
 
 

@@ -24,13 +24,15 @@ from sfbc_core.methods.iql import IQLConfig
 from sfbc_core.methods.sfbc import SfBCConfig
 from sfbc_core.methods.td3_bc import TD3BCConfig
 from sfbc_core.methods.vem import VEMConfig
+from sfbc_core.methods.weighted_regression import WeightedRegressionConfig
 
 TRAINING = TrainingConfig(gradient_steps=60, batch_size=16, learning_rate=1e-3, checkpoint_every=20, log_every=7)
 CRITIC = CriticConfig(hidden=(8, 8), members=2, training=TRAINING)
 NETWORK = ScoreNetworkConfig(widths=(8,), embedding_dim=8, fourier_features=4)
 SMALL = {
     SfBCConfig: SfBCConfig(DiffusionConfig(NETWORK, training=TRAINING), CRITIC, value_candidates=3, num_candidates=4),
-    AWRConfig: AWRConfig(GaussianConfig(hidden=8, layers=1, training=TRAINING), CRITIC),
+    WeightedRegressionConfig: WeightedRegressionConfig(GaussianConfig(hidden=8, layers=1, training=TRAINING), CRITIC),
+    AWRConfig: AWRConfig(hidden=(8, 8), evaluate_every=15, training=TRAINING),
     IQLConfig: IQLConfig(hidden=(8, 8), training=TRAINING),
     DecisionTransformerConfig: DecisionTransformerConfig(context=4, embedding=8, layers=1, training=TRAINING),
     BCConfig: BCConfig(hidden=(8, 8), training=TRAINING),
