@@ -1,4 +1,4 @@
-"""Targets for the critic: discounted returns, planned returns (Eq. 12) and soft values (Eq. 13)."""
+"""Targets for values: discounted returns, planned returns (Eq. 12), those of TD(λ), and soft values (Eq. 13)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sfbc_core.arrays import ArrayLike, as_tensor
+from sfbc_core.arrays import ArrayLike, as_tensor, check_finite
 from sfbc_core.selection import selection_weights
 from sfbc_core.trajectories import Trajectories
 
@@ -111,10 +111,12 @@ def lambda_returns(
 
     Raises:
         TypeError: values that are no real numbers.
-        ValueError: a wrong number of values, NaN or +∞ among them, or `discount` or `trace` outside [0, 1].
+        ValueError: a wrong number of values, values that are not finite, or `discount` or `trace` outside [0, 1].
     """
     if not 0 <= trace <= 1:
         raise ValueError(f"trace must lie in [0, 1], got {trace}")
+    values = as_tensor("values", values, 1, torch.float64, torch.device("cpu"))
+    check_finite("values", values)
     return _backward(_lambda_recursion, trajectories, values, discount, float(trace))
 
 

@@ -216,8 +216,16 @@ def test_lambda_returns_are_the_mixture_of_all_n_step_returns(trace):
 
 
 def test_lambda_returns_stay_within_their_episode():
-    data = Trajectories(torch.zeros(3, 1), torch.zeros(3, 1), [1.0, 2.0, 4.0], [1, 0, 1], [0, 0, 0])
-    assert lambda_returns(data, [9.0, 9.0, 9.0], 0.5, 1.0).tolist() == [1.0, 4.0, 4.0]
+    # V = 8, 16, 32, γ = λ = 1/2: the first ends; the second is cut, 2 + ½ 16; the last is cut, 4 + ½ 32.
+    data = Trajectories(torch.zeros(3, 1), torch.zeros(3, 1), [1.0, 2.0, 4.0], [1, 0, 0], [0, 1, 1])
+    assert lambda_returns(data, [8.0, 16.0, 32.0], 0.5, 0.5).tolist() == [1.0, 10.0, 20.0]
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
+def test_lambda_returns_of_values_that_are_not_finite_are_refused(wrong):
+    data = Trajectories(torch.zeros(2, 1), torch.zeros(2, 1), [1.0, 2.0], [0, 1], [0, 0])
+    with pytest.raises(ValueError, match="values"):
+        lambda_returns(data, [0.0, wrong], 0.9, 0.5)
 
 
 @pytest.mark.parametrize("trace", [-0.1, 1.1, float("nan")])

@@ -22,7 +22,7 @@ from sfbc_core.randomness import make_generator
 from sfbc_core.tasks.registry import REGENERATED, Task
 from sfbc_core.trajectories import Trajectories
 
-Measurement = Callable[[Trial, SfBC, Task, Trajectories], Any]
+Measurement = Callable[[Trial, Any, Task, Trajectories], Any]  # the second is the trained agent
 
 PICTURE_ROWS = 1500  # transitions in a picture of planned returns
 JUDGED_STATES = 400  # in which actions are compared with the controller's

@@ -1,4 +1,4 @@
-"""What the paper sets and what it reports, task by task (Appendix B.1, Tables 1, 2 and 4): numbers with their sources."""
+"""What the paper sets and reports, task by task (Appendix B.1, Tables 1, 2 and 4), and public scores: all with sources."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PaperSettings:
 
 @dataclass(frozen=True)
 class ReportedScore:
-    """A number of the paper: normalised, 100 is D4RL's expert."""
+    """A number that others report: normalised, 100 is D4RL's expert."""
 
     mean: float
     deviation: float | None  # over seeds; None where the source gives none

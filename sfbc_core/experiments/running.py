@@ -34,11 +34,18 @@ def suite_command(name: str, profile: str) -> str:
     return f"python -m sfbc_core.experiments run {name} --profile {profile}"
 
 
+def _trials(name: str, profile: str, task: str | None) -> list[Trial]:
+    """Those of a suite, of one of its tasks or of all."""
+    trials = suite_named(name).trials(profile)
+    if task is not None and task not in (tasks := list(dict.fromkeys(trial.task for trial in trials))):
+        raise ValueError(f"the suite {name!r} has no task {task!r}; expected one of {tasks}")
+    return [trial for trial in trials if task in (None, trial.task)]
+
+
 def stored_results(name: str, profile: str, folder: str | os.PathLike, task: str | None = None) -> Results:
     """What is stored of a suite in the folder of results, and what is missing; of one of its tasks, or of all."""
     lines = read_lines(user_path(folder) / f"{name}.jsonl")
-    trials = [trial for trial in suite_named(name).trials(profile) if task in (None, trial.task)]
-    return Results(trials, lines, folder, suite_command(name, profile))
+    return Results(_trials(name, profile, task), lines, folder, suite_command(name, profile))
 
 
 def suite_results(name: str, profile: str, folder: str | os.PathLike, task: str | None = None) -> Results:
@@ -52,10 +59,11 @@ def suite_results(name: str, profile: str, folder: str | os.PathLike, task: str 
 
     Raises:
         FileNotFoundError: nothing is stored of it; the message names the command that makes it.
+        ValueError: no such suite, or no such task in it.
     """
     if profile == "smoke":
         with tempfile.TemporaryDirectory() as scratch:
-            trials = [trial for trial in suite_named(name).trials(profile) if task in (None, trial.task)]
+            trials = _trials(name, profile, task)
             return run_suite(name, profile, Path(scratch) / "runs", Path(scratch) / "results", trials=trials)
     results = stored_results(name, profile, folder, task)
     if not results.trials:

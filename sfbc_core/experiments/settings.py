@@ -26,6 +26,7 @@ from sfbc_core.methods.sfbc import SfBCConfig
 from sfbc_core.methods.td3_bc import TD3BCConfig
 from sfbc_core.methods.vem import VEMConfig
 from sfbc_core.methods.weighted_regression import WeightedRegressionConfig
+from sfbc_core.tasks.registry import REGENERATED
 from sfbc_core.training import TrainingConfig
 
 # ---- SfBC ------------------------------------------------------------------------------------------------------------
@@ -88,7 +89,7 @@ def smoke_config(**options: Any) -> SfBCConfig:
 
 def sfbc_config(task: str, profile: str, seed: int) -> SfBCConfig:
     """SfBC on a task: below "full" with the settings of chapters 11 to 13 for their families, and plain ones elsewhere."""
-    family = task.removeprefix("regen/").partition("-")[0]
+    family = _family(task)
     if family == "maze2d":
         return _maze2d_config(task.split("-")[1], profile, seed)
     if task == "toy-maze":
@@ -165,9 +166,9 @@ IQL_SETTINGS = {
     "IQL, as in antmaze": {"rewards": "minus_one", "expectile": 0.9, "inverse_temperature": 10.0},
 }
 HORIZON = {"maze2d-umaze": 300, "maze2d-medium": 600, "maze2d-large": 800}  # steps after which D4RL cuts an episode
-# Methods with target networks, in the simulators. In the mazes rewards lie a hundred steps ahead: with a rate of 0.2, which
-# does for the car, methods whose targets ask Q for actions of their own find its errors. The values of TD3+BC rise to 430 in
-# the smallest maze, where no return exceeds 100; and of sixteen noisy values EMaQ takes one that is far too large, 180.
+# Methods whose targets ask Q for actions of their own, in the mazes, where rewards lie a hundred steps ahead. With a rate of
+# 0.2, which does for the car, they find the errors of Q: values rose above 1 / (1 - γ), which no discounted return exceeds.
+# So did EMaQ's with the best of sixteen. (Trials that are not stored.)
 SLOW = {"target_rate": 0.05}
 IN_MAZES: dict[type, dict[str, Any]] = {
     BCQConfig: SLOW,
@@ -176,11 +177,15 @@ IN_MAZES: dict[type, dict[str, Any]] = {
     DiffusionQLConfig: SLOW,
     EMaQConfig: SLOW | {"num_candidates": 4, "members": 4},
 }
-# In locomotion each step is rewarded and nothing has to come from far. There the papers' rates are better: fast ones leave
-# noise in the values, by which IQL weighs the actions, and its hopper falls at once.
-BOOTSTRAPPING = {*IN_MAZES, IQLConfig, IDQLConfig}
+# In locomotion each step is rewarded and nothing has to come from far. There all that bootstrap have the rates of their
+# defaults: fast ones left noise in the values, by which IQL weighs the actions, and its hopper fell at once.
 ROBOTS = ("hopper", "halfcheetah", "walker2d")
-PUBLISHED_RATE, PUBLISHED_TARGET_RATE = 3e-4, 0.005
+BOOTSTRAPPING = {*IN_MAZES, IQLConfig, IDQLConfig}
+RATES = ("target_rate", "policy_rate", "policy_learning_rate")
+
+
+def _family(task: str) -> str:
+    return task.removeprefix(REGENERATED).partition("-")[0]
 
 
 def _steps(task: str, profile: str) -> int:
@@ -190,12 +195,14 @@ def _steps(task: str, profile: str) -> int:
 
 
 def _small(kind: Any, task: str, profile: str, **options: Any) -> Any:
-    """The small budget of a method; in the simulators more steps, and other rates, for those with target networks."""
-    steps, family = _steps(task, profile), task.removeprefix("regen/").partition("-")[0]
+    """The small budget of a method; in the simulators more steps and other rates for some that bootstrap."""
+    steps, family = _steps(task, profile), _family(task)
     more = choose(profile, smoke=steps, quick=8_000, full=steps)
     if family in ROBOTS and kind in BOOTSTRAPPING:
-        training = TrainingConfig.small(more, batch_size=256, learning_rate=PUBLISHED_RATE)
-        return kind.small(more, **({"training": training, "target_rate": PUBLISHED_TARGET_RATE} | options))
+        default = kind()
+        rates = {name: getattr(default, name) for name in RATES if hasattr(default, name)}
+        training = TrainingConfig.small(more, batch_size=256, learning_rate=default.training.learning_rate)
+        return kind.small(more, **({"training": training} | rates | options))
     if family == "maze2d" and kind in IN_MAZES:
         return kind.small(more, **(IN_MAZES[kind] | options))
     return kind.small(steps, **options)
@@ -212,13 +219,13 @@ def _iql_config(task: str, profile: str, seed: int, **settings: Any) -> IQLConfi
 
 
 def _transformer_config(task: str, profile: str, seed: int) -> DecisionTransformerConfig:
-    horizon = HORIZON[task.removeprefix("regen/").removesuffix("-v1")] if _is_one_stream(task) else None
+    horizon = HORIZON[task.removeprefix(REGENERATED).removesuffix("-v1")] if _is_one_stream(task) else None
     return DecisionTransformerConfig.small(_steps(task, profile), horizon=horizon, seed=seed)
 
 
 def _is_one_stream(task: str) -> bool:
     """Whether the task's data are one long episode, as Maze2D's are."""
-    return task.removeprefix("regen/").startswith("maze2d-")
+    return _family(task) == "maze2d"
 
 
 def _published(kind: Any, **options: Any) -> Callable[..., Any]:

@@ -24,27 +24,29 @@ def score_table(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-SHORT_NAMES = {"Decision Transformer": "DT"}  # of methods in the tables of others
+# Of methods in the tables of others, which have IQL with the settings that its paper has for locomotion.
+NAMES_ELSEWHERE = {"Decision Transformer": "DT", "IQL, as in locomotion": "IQL"}
 
 
 def beside_others(frame: pd.DataFrame, task: str) -> pd.DataFrame:
     """The score of every method on a task, the best first, beside what SfBC's paper and CORL report on D4RL's own file.
 
     Args:
-        frame: of results; one trial a method.
+        frame: of results.
         task: one of the frame's.
 
     Returns:
-        A row a method, or a way of it to act: mean score and its standard error over episodes; "" where nobody reports one.
+        A row a method, or a way of it to act: mean score, and its standard error over seeds, or over episodes where there
+        is one seed; "" where nobody reports a score.
     """
     rows = {}
     for (method, variant), episodes in frame[frame["task"] == task].groupby(["method", "variant"], sort=False):
-        name = method.partition(", ")[0]
-        name = SHORT_NAMES.get(name, name)
+        name = NAMES_ELSEWHERE.get(method, method.partition(", τ")[0])
+        seeds = episodes.groupby("seed")["score"].mean()
         others = {"SfBC's paper": reported(task, name), "CORL": public_score(task, name)}
         rows[method if variant == AS_CONFIGURED else f"{method}, {variant}"] = {
-            "score": round(episodes["score"].mean(), 1),
-            "standard error": round(episodes["score"].sem(), 1),
+            "score": round(seeds.mean(), 1),
+            "standard error": round((seeds if len(seeds) > 1 else episodes["score"]).sem(), 1),
             **{whose: "" if score is None else f"{score.mean:.1f}" for whose, score in others.items()},
         }
     return pd.DataFrame(rows).T.sort_values("score", ascending=False).rename_axis("method")

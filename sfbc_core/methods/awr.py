@@ -1,4 +1,4 @@
-"""Advantage-weighted regression (AWR; Peng, Kumar, Zhang and Levine, 2019): the data's better actions, cloned."""
+"""Advantage-weighted regression (AWR; Peng, Kumar, Zhang and Levine, 2019): what did better than V is cloned."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from sfbc_core.transitions import NumberedSteps
 
 @config_dataclass
 class AWRConfig:
-    """Everything that decides a run, apart from the data and the machine; the defaults are those that the authors published
-    with the paper, unless a comment says otherwise.
+    """Everything that decides a run, apart from the data and the machine; the defaults are those of the authors'
+    configurations, unless a comment says otherwise.
     """
 
-    temperature: float = 1.0  # β of the weights exp(A / β), in standard deviations of A over the data
+    temperature: float = 1.0  # β of the weights exp(A / β), A standardised over the data
     max_weight: float = 20.0  # no transition counts more than this
     trace: float = 0.95  # λ of TD(λ)
     discount: float = 0.99  # γ
     evaluate_every: int = 1000  # gradient steps for which targets and weights stay; an iteration of the paper's policy
     hidden: tuple[int, ...] = (128, 64)
-    # By Adam, where the paper has gradient descent with momentum; the number of steps is ours.
+    # By Adam, with a rate and steps of ours; theirs is gradient descent with momentum, 0.01 for V and 5e-5 for the policy.
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(1_000_000, batch_size=256, learning_rate=3e-4)
     )
@@ -57,10 +57,10 @@ class AWR(GradientMethod, config=AWRConfig):
     V(s) is fitted to the TD(λ) returns R of the data, the values of behavior, and the policy clones the data with weights
     min(exp(A / β), w_max), where A = R - V(s), standardised over the data. The policy is a Gaussian with one mode in every
     state: weighted likelihood makes it cover all good actions, and what lies between them. There is no Q, and V is never
-    asked for anything outside the data; the advantage is of what was earned, so luck counts as skill.
+    asked for anything outside the data. The advantage is of what followed in the data, so luck counts as skill.
 
-    V and the policy take their steps side by side, where the paper gives V 200 and the policy 1000 in turn; the deviation of
-    the policy is learned, where the paper's is fixed task by task.
+    V and the policy take their steps side by side, where the authors give V 200 and the policy 1000 in turn. The mean of the
+    policy is bounded by a tanh, and its deviation is learned, where theirs is fixed task by task.
     """
 
     config: AWRConfig

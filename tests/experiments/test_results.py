@@ -181,19 +181,21 @@ def test_scores_beside_those_of_others():
     task = "regen/hopper-medium-expert-v2"
     frame = pd.DataFrame(
         [
-            (task, "AWR", "as configured", 10.0),
-            (task, "AWR", "as configured", 30.0),
-            (task, "IQL, as in antmaze", "as configured", 80.0),
-            (task, "IQL, as in antmaze", "as configured", 80.0),
-            (task, "IDQL", "greedy", 50.0),
-            (task, "IDQL", "greedy", 50.0),
-            ("toy-maze", "AWR", "as configured", 99.0),
+            (task, "AWR", "as configured", 0, 10.0),
+            (task, "AWR", "as configured", 0, 30.0),
+            (task, "IQL, as in locomotion", "as configured", 0, 80.0),
+            (task, "IQL, as in locomotion", "as configured", 0, 80.0),
+            (task, "IQL, as in antmaze", "as configured", 0, 1.0),
+            (task, "IDQL", "greedy", 0, 40.0),
+            (task, "IDQL", "greedy", 0, 50.0),
+            (task, "IDQL", "greedy", 1, 55.0),
+            ("toy-maze", "AWR", "as configured", 0, 99.0),
         ],
-        columns=["task", "method", "variant", "score"],
+        columns=["task", "method", "variant", "seed", "score"],
     )
     table = beside_others(frame, task)
-    assert table.index.tolist() == ["IQL, as in antmaze", "IDQL, greedy", "AWR"]
-    assert table["score"].tolist() == [80.0, 50.0, 20.0]
-    assert table["standard error"].tolist() == [0.0, 0.0, 10.0]
-    assert table["SfBC's paper"].tolist() == ["91.5", "", "27.1"]
-    assert table["CORL"].tolist() == ["107.4", "", ""]
+    assert table.index.tolist() == ["IQL, as in locomotion", "IDQL, greedy", "AWR", "IQL, as in antmaze"]
+    assert table["score"].tolist() == [80.0, 50.0, 20.0, 1.0]
+    assert table["standard error"].tolist()[:3] == [0.0, 5.0, 10.0], "over seeds where there are several"
+    assert table["SfBC's paper"].tolist() == ["91.5", "", "27.1", ""]
+    assert table["CORL"].tolist() == ["107.4", "", "", ""]

@@ -135,15 +135,25 @@ def test_the_planning_rules_share_all_but_the_rule(profile):
 
 
 def test_learned_values_are_those_of_the_mean_network_at_recorded_steps(walk):
-    """With networks that are constant: the mean of both. Of methods without a Q in units of reward there is nothing."""
+    """With two Q that are linear in standardised states and scaled actions: what their mean says of all steps."""
     agent = fitted(SMALL[TD3BCConfig], walk)
     trial = Trial("toy-maze", agent.config, profile="smoke")
-    for member, slope in zip(agent.nets["q"], (1.0, 3.0), strict=True):
-        with torch.no_grad():
-            for layer in member:
-                if isinstance(layer, torch.nn.Linear):
-                    layer.weight.zero_()
-                    layer.bias.fill_(slope)
-    assert learned_values(trial, agent, load_task("toy-maze"), walk) == {"mean": 2.0, "largest": 2.0}
+    inputs = walk.observation_dim + walk.action_dim
+    members = [torch.nn.Linear(inputs, 1) for _ in range(2)]
+    for i, member in enumerate(members):
+        agent.nets["q"][i] = member
+    seen = torch.cat([agent.nets.states(walk.observations), agent.nets.actions.scale(walk.actions)], 1)
+    with torch.no_grad():
+        expected = (sum(member(seen) for member in members) / 2)[:, 0]
+    found = learned_values(trial, agent, load_task("toy-maze"), walk)
+    assert found["largest"] == pytest.approx(expected.max().item(), abs=0.006), "each step is drawn many times"
+    assert found["mean"] == pytest.approx(
+        expected.mean().item(), abs=0.006 + 4 * expected.std().item() / 100
+    )  # 4 errors
+    assert expected.max() - expected.mean() > 0.1, "the answers are apart"
+
+
+def test_there_are_no_learned_values_without_a_q_in_units_of_reward(walk):
     for config in (SMALL[BCConfig], replace(SMALL[IQLConfig], rewards="minus_one")):
+        trial = Trial("toy-maze", config, profile="smoke")
         assert learned_values(trial, fitted(config, walk), load_task("toy-maze"), walk) is None
