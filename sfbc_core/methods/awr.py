@@ -11,11 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sfbc_core.configuration import config_dataclass
-from sfbc_core.methods.gradient import GradientMethod
+from sfbc_core.methods.memory import MemoryMethod
 from sfbc_core.methods.policies import GaussianPolicy
-from sfbc_core.networks import mlp, slow_copy, update_average
+from sfbc_core.networks import Ensemble, mlp, slow_copy
 from sfbc_core.planning import lambda_returns
-from sfbc_core.randomness import RandomSource
 from sfbc_core.ranges import check_ranges
 from sfbc_core.training import TrainingConfig
 from sfbc_core.trajectories import Trajectories
@@ -51,7 +50,7 @@ class AWRConfig:
         return cls(**({"training": training, "evaluate_every": 100} | options))
 
 
-class AWR(GradientMethod, config=AWRConfig):
+class AWR(MemoryMethod, config=AWRConfig):
     """The agent: ``AWR(config).fit(trajectories)``, then ``act(observations)``.
 
     V(s) is fitted to the TD(λ) returns R of the data, the values of behavior, and the policy clones the data with weights
@@ -65,41 +64,30 @@ class AWR(GradientMethod, config=AWRConfig):
 
     config: AWRConfig
 
+    @property
+    def renew_every(self) -> int:
+        """The config's `evaluate_every`."""
+        return self.config.evaluate_every
+
     def networks(self, obs_dim: int, act_dim: int) -> Mapping[str, nn.Module]:
         """V, the copy that the targets were computed with, and π."""
         hidden = self.config.hidden
-        v = mlp([obs_dim, *hidden, 1])
-        return {"v": v, "evaluated_v": slow_copy(v), "policy": GaussianPolicy([obs_dim, *hidden, act_dim])}
-
-    def rows(self, data: Trajectories) -> NumberedSteps:
-        """The steps, by their rows among the targets, which are computed when they are first asked for."""
-        self.data, self.targets = data, None
-        return data.steps()
+        v = Ensemble([mlp([obs_dim, *hidden, 1])])
+        return {"v": v, "memory_v": slow_copy(v), "policy": GaussianPolicy([obs_dim, *hidden, act_dim])}
 
     def losses(self, batch: NumberedSteps, step: int, generator: torch.Generator) -> Mapping[str, Tensor]:
         """The squared error of V, and the weighted likelihood of π."""
-        if self.targets is None:
-            self.targets, self.weights = self.evaluated(self.data)
-        error = self.targets[batch.rows] - self.nets["v"](batch.observations)[:, 0]
+        returns, weights = self.remembered(batch)
+        error = returns - self.nets["v"](batch.observations)[0, :, 0]
         likelihood = self.nets["policy"](batch.observations).log_prob(batch.actions).sum(1)
-        return {"v": error.square().mean(), "policy": -(self.weights[batch.rows] * likelihood).mean()}
+        return {"v": error.square().mean(), "policy": -(weights * likelihood).mean()}
 
-    @torch.no_grad()
-    def evaluated(self, data: Trajectories) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
-        """R and the weight of every transition, with the V of the last evaluation; `data` has standardised states."""
-        values = torch.cat([self.nets["evaluated_v"](part)[:, 0] for part in data.observations.split(65_536)])
+    def compute(
+        self, data: Trajectories, values: Float[Tensor, " N"]
+    ) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
+        """R and the weight of every transition."""
         returns = lambda_returns(data, values, self.config.discount, self.config.trace)
         advantages = returns - values.double()
         deviation = advantages.std(correction=0).clamp_min(1e-5)
         weights = ((advantages - advantages.mean()) / deviation / self.config.temperature).exp()
         return returns.float(), weights.clamp_max(self.config.max_weight).float()
-
-    def after_step(self, step: int) -> None:
-        """Evaluate anew every `evaluate_every` steps."""
-        if (step + 1) % self.config.evaluate_every == 0:
-            update_average(self.nets["evaluated_v"], self.nets["v"], 1.0)
-            self.targets = None
-
-    def choose(self, states: Float[Tensor, "B obs"], generator: RandomSource) -> Float[Tensor, "B act"]:
-        """The mean of the policy."""
-        return self.nets["policy"](states).mean

@@ -11,12 +11,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sfbc_core.configuration import config_dataclass
-from sfbc_core.methods.gradient import GradientMethod
 from sfbc_core.methods.iql import expectile_loss
+from sfbc_core.methods.memory import MemoryMethod
 from sfbc_core.methods.policies import GaussianPolicy
-from sfbc_core.networks import Ensemble, mlp, slow_copy, update_average
+from sfbc_core.networks import Ensemble, mlp, slow_copy
 from sfbc_core.planning import planned_returns
-from sfbc_core.randomness import RandomSource
 from sfbc_core.ranges import check_ranges
 from sfbc_core.selection import check_inverse_temperature
 from sfbc_core.training import TrainingConfig
@@ -50,7 +49,7 @@ class VEMConfig:
         return cls(**({"training": TrainingConfig.small(gradient_steps, batch_size=256, learning_rate=1e-3)} | options))
 
 
-class VEM(GradientMethod, config=VEMConfig):
+class VEM(MemoryMethod, config=VEMConfig):
     """The agent: ``VEM(config).fit(trajectories)``, then ``act(observations)``.
 
     Every so many steps R̂_n = r_n + γ max(R̂_(n+1), V(s_(n+1))) is planned along all of the data with the V of that moment;
@@ -61,22 +60,21 @@ class VEM(GradientMethod, config=VEMConfig):
 
     config: VEMConfig
 
+    @property
+    def renew_every(self) -> int:
+        """The config's `plan_every`."""
+        return self.config.plan_every
+
     def networks(self, obs_dim: int, act_dim: int) -> Mapping[str, nn.Module]:
         """Two of V, of which the smaller plans, the copy that the last plan was made with, and π."""
         v = Ensemble(mlp([obs_dim, *self.config.hidden, 1]) for _ in range(2))
-        return {"v": v, "planned_v": slow_copy(v), "policy": GaussianPolicy([obs_dim, *self.config.hidden, act_dim])}
-
-    def rows(self, data: Trajectories) -> NumberedSteps:
-        """The steps, by their rows in the memory, which is planned when it is first asked for."""
-        self.data, self.memory = data, None
-        return data.steps()
+        return {"v": v, "memory_v": slow_copy(v), "policy": GaussianPolicy([obs_dim, *self.config.hidden, act_dim])}
 
     def losses(self, batch: NumberedSteps, step: int, generator: torch.Generator) -> Mapping[str, Tensor]:
         """The expectile of V against the memory, and the weighted likelihood of π."""
         config, nets = self.config, self.nets
-        if self.memory is None:
-            self.memory = self.plan(self.data)
-        gap = self.memory[batch.rows] - nets["v"](batch.observations)[..., 0]  # (2, B)
+        (planned,) = self.remembered(batch)
+        gap = planned - nets["v"](batch.observations)[..., 0]  # (2, B)
         weight = (config.inverse_temperature * gap.detach().mean(0)).exp().clamp(max=config.max_weight)
         likelihood = nets["policy"](batch.observations).log_prob(batch.actions).sum(1)
         return {
@@ -84,18 +82,6 @@ class VEM(GradientMethod, config=VEMConfig):
             "policy": -(weight * likelihood).mean(),
         }
 
-    @torch.no_grad()
-    def plan(self, data: Trajectories) -> Float[Tensor, " N"]:
-        """R̂ of every transition with the V of the last plan; `data` has standardised states."""
-        values = torch.cat([self.nets["planned_v"](part)[..., 0].amin(0) for part in data.observations.split(65_536)])
-        return planned_returns(data, values, self.config.discount).float()
-
-    def after_step(self, step: int) -> None:
-        """Plan anew every `plan_every` steps."""
-        if (step + 1) % self.config.plan_every == 0:
-            update_average(self.nets["planned_v"], self.nets["v"], 1.0)
-            self.memory = None
-
-    def choose(self, states: Float[Tensor, "B obs"], generator: RandomSource) -> Float[Tensor, "B act"]:
-        """The mean of the policy."""
-        return self.nets["policy"](states).mean
+    def compute(self, data: Trajectories, values: Float[Tensor, " N"]) -> tuple[Float[Tensor, " N"]]:
+        """R̂ of every transition."""
+        return (planned_returns(data, values, self.config.discount).float(),)

@@ -21,6 +21,7 @@ from hand_made import (
 
 from sfbc_core import TrainingConfig, Trajectories
 from sfbc_core.methods import AWR, AWRConfig
+from sfbc_core.networks import Ensemble
 from sfbc_core.tabular import policy_q
 
 
@@ -31,7 +32,7 @@ def tiny(**options) -> AWRConfig:
 def with_value(value, **options) -> AWR:
     """An agent whose V, at the last evaluation too, is the given function of the state."""
     agent = built(AWR(tiny(**options)))
-    agent.nets["v"], agent.nets["evaluated_v"] = value, value
+    agent.nets["v"], agent.nets["memory_v"] = Ensemble([value]), Ensemble([value])
     return agent
 
 
@@ -44,7 +45,7 @@ def five_steps() -> Trajectories:
 
 def test_returns_and_weights_by_hand():
     agent = with_value(linear(1.0), discount=0.5, trace=0.5, temperature=2.0)  # V = s
-    returns, weights = agent.evaluated(five_steps())
+    returns, weights = agent.fresh_memory(five_steps())
     # 2; 0 + ½ (½ 2 + ½ 2) = 1; 1 + ½ (½ 1 + ½ 1) = 1.5 | a cut: 3 + ½ 4 = 5; 0 + ½ (½ 4 + ½ 5) = 2.25
     assert returns.tolist() == pytest.approx([1.5, 1.0, 2.0, 2.25, 5.0])
     advantages = np.array([1.5, 0.0, 0.0, -0.75, 1.0])
@@ -54,7 +55,7 @@ def test_returns_and_weights_by_hand():
 
 def test_no_weight_is_above_the_largest():
     agent = with_value(linear(1.0), discount=0.5, max_weight=1.2)
-    _, weights = agent.evaluated(five_steps())
+    _, weights = agent.fresh_memory(five_steps())
     assert weights.max() == pytest.approx(1.2) and weights.min() < 0.5
 
 
@@ -68,19 +69,6 @@ def test_losses_by_hand():
     assert losses["policy"] == pytest.approx(-weight * likelihood)
 
 
-def test_it_evaluates_anew_when_the_time_has_come():
-    agent = built(AWR(tiny(discount=0.5, trace=0.0, evaluate_every=2)))
-    first_row(agent, three_steps())
-    before = agent.targets
-    with torch.no_grad():
-        agent.nets["v"][-1].bias.fill_(100.0)
-    agent.after_step(0)
-    assert agent.targets is before and before[0] < 5.0
-    agent.after_step(1)
-    assert agent.targets is None
-    assert agent.evaluated(three_steps())[0][0] > 25.0
-
-
 def test_values_are_those_of_behavior():
     mdp, behavior = small_world()
     data, living = recorded(mdp, behavior), living_states(mdp)
@@ -88,7 +76,7 @@ def test_values_are_those_of_behavior():
     training = TrainingConfig(gradient_steps=2000, batch_size=256, learning_rate=1e-3, cosine_decay=True)
     agent = AWR(tiny(discount=mdp.discount, training=training)).fit(data)
     with torch.no_grad():
-        values = agent.nets["v"](agent.nets.states(torch.eye(mdp.num_states)[living]))[:, 0].numpy()
+        values = agent.nets["v"](agent.nets.states(torch.eye(mdp.num_states)[living]))[0, :, 0].numpy()
     assert values == pytest.approx(exact, abs=0.1)
 
 

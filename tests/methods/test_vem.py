@@ -32,7 +32,7 @@ def with_values(*members, **options) -> VEM:
     """An agent whose planned V are the given linear functions of the state."""
     agent = built(VEM(tiny(**options)))
     for i, member in enumerate(members):
-        agent.nets["planned_v"][i] = member
+        agent.nets["memory_v"][i] = member
     return agent
 
 
@@ -43,7 +43,7 @@ def test_the_memory_by_hand():
     # V = min(s, 1.5): 0, 1, 1.5 | 1.5, 1.5; γ = 1/2.
     agent = with_values(linear(1.0), linear(0.0, bias=1.5), discount=0.5)
     # 2; 0 + ½ max(2, 1.5) = 1; 1 + ½ max(1, 1) = 1.5 | a cut: 3 + ½ 1.5 = 3.75; 0 + ½ max(3.75, 1.5) = 1.875
-    assert agent.plan(data).tolist() == pytest.approx([1.5, 1.0, 2.0, 1.875, 3.75])
+    assert agent.fresh_memory(data)[0].tolist() == pytest.approx([1.5, 1.0, 2.0, 1.875, 3.75])
 
 
 def test_the_loss_of_v_is_the_expectile_of_the_memory():
@@ -52,20 +52,6 @@ def test_the_loss_of_v_is_the_expectile_of_the_memory():
     assert losses["v"] == pytest.approx(2 * 0.8 * 0.25**2)
     likelihood = -0.5 * 0.5**2 - 0.5 * math.log(2 * math.pi)  # of the action 0.5 under N(0, 1)
     assert losses["policy"] == pytest.approx(-math.exp(2.0 * 0.25) * likelihood)
-
-
-def test_it_plans_anew_when_the_time_has_come():
-    agent = built(VEM(tiny(discount=0.5, plan_every=2)))
-    first_row(agent, three_steps())
-    memory = agent.memory
-    with torch.no_grad():
-        for member in agent.nets["v"]:
-            member[-1].bias.fill_(100.0)
-    agent.after_step(0)
-    assert agent.memory is memory and memory[0] == pytest.approx(0.25 + 0.5 * 3.0)
-    agent.after_step(1)
-    assert agent.memory is None
-    assert agent.plan(three_steps())[0] == pytest.approx(0.25 + 0.5 * 100.0)
 
 
 def exact_values(data, num_states, tau, discount):
