@@ -215,7 +215,7 @@ def _regression_config(task: str, profile: str, seed: int) -> WeightedRegression
 def _iql_config(task: str, profile: str, seed: int, **settings: Any) -> IQLConfig:
     if _is_one_stream(task) and settings["rewards"] == "return_range":
         settings = {**settings, "rewards": "as_recorded"}  # the data are one episode: there is no range of returns
-    return _small(IQLConfig, task, profile, seed=seed, **settings)
+    return _published(IQLConfig, **settings)(task, profile, seed)
 
 
 def _transformer_config(task: str, profile: str, seed: int) -> DecisionTransformerConfig:

@@ -157,3 +157,25 @@ def test_there_are_no_learned_values_without_a_q_in_units_of_reward(walk):
     for config in (SMALL[BCConfig], replace(SMALL[IQLConfig], rewards="minus_one")):
         trial = Trial("toy-maze", config, profile="smoke")
         assert learned_values(trial, fitted(config, walk), load_task("toy-maze"), walk) is None
+
+
+@pytest.mark.parametrize("method", ["BCQ", "CQL", "TD3+BC", "Diffusion-QL", "EMaQ", "IDQL", "IQL, as in locomotion"])
+def test_on_the_hopper_all_that_bootstrap_have_the_rates_of_their_defaults(method):
+    small, car = (method_config(method, task, "quick") for task in ("hopper-medium-v2", "bidirectional-car"))
+    default = type(small)()
+    assert small.training.learning_rate == default.training.learning_rate
+    for name in ("target_rate", "policy_rate", "policy_learning_rate"):
+        assert getattr(small, name, None) == getattr(default, name, None), name
+    assert car.target_rate == 0.2 != default.target_rate
+
+
+@pytest.mark.parametrize("profile", ["smoke", "quick"])
+def test_rates_in_the_mazes_are_slower_for_those_that_ask_q_for_their_own_actions(profile):
+    rates = {m: method_config(m, "regen/maze2d-umaze-v1", profile).target_rate for m in ("TD3+BC", "EMaQ", "IDQL")}
+    assert rates == {"TD3+BC": 0.05, "EMaQ": 0.05, "IDQL": 0.2}
+
+
+@pytest.mark.parametrize("method", ["BC", "AWR", "TD3+BC", "IQL, as in locomotion"])
+def test_at_full_a_method_has_its_defaults(method):
+    config = method_config(method, "hopper-medium-v2", "full", seed=3)
+    assert config == replace(type(config)(), seed=3, **({"rewards": "return_range"} if "IQL" in method else {}))
