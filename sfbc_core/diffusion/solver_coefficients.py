@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Literal, get_args
 
 from sfbc_core.diffusion.schedule import VPSchedule
@@ -81,19 +81,19 @@ def solver_stages(
     else:
         raise ValueError(f"method must be one of {get_args(Method)}, got {method!r}")
 
-    # A step gets a share of the way in proportion to the evaluations that it spends.
+    # One grid for all: as many intervals as evaluations. A step spans as many as it spends, and evaluates where they start.
     costs = (
         [2] + [1] * (len(orders) - 1) if high_order_start else [1] * len(orders) if method == "multistep" else orders
     )
-    fractions = [spent / sum(costs) for spent in accumulate(costs, initial=0)]
-    times = step_times(schedule, fractions, spacing, t_start, t_end)
-    steps = list(zip(times[:-1], times[1:], orders, strict=True))
+    times = step_times(schedule, [i / evaluations for i in range(evaluations + 1)], spacing, t_start, t_end)
+    ends = pairwise(accumulate(costs, initial=0))
+    steps = [(times[first : last + 1], p) for (first, last), p in zip(ends, orders, strict=True)]
     if method == "heun":
-        return [stage for s, t, p in steps for stage in _heun_step(schedule, s, t, p)]
+        return [stage for nodes, p in steps for stage in _heun_step(schedule, nodes[0], nodes[-1], p)]
     form = _ExponentialForm(schedule, prediction)
     if method == "singlestep":
-        return [stage for s, t, p in steps for stage in _singlestep(form, s, t, p)]
-    return list(_multistep(form, steps, high_order_start))
+        return [stage for nodes, _ in steps for stage in _singlestep(form, nodes)]
+    return list(_multistep(form, steps))
 
 
 def phi(k: int, z: float) -> float:
@@ -128,33 +128,34 @@ class _ExponentialForm:
             time, self.schedule.alpha(time), self.schedule.sigma(time), scale, tuple(weights), ends_step=ends_step
         )
 
-    def between(self, s: float, t: float, fraction: float) -> float:
-        """The time at a fraction of the way from s to t in λ."""
-        start, end = self.schedule.log_snr(s), self.schedule.log_snr(t)
-        return self.schedule.time(start + fraction * (end - start))
 
+def _singlestep(form: _ExponentialForm, nodes: Sequence[float]) -> list[Stage]:
+    """DPM-Solver-1, -2, -3 (Lu et al., 2022, Eq. 3.7, Algorithms 1 and 2) and their data-prediction twins.
 
-def _singlestep(form: _ExponentialForm, s: float, t: float, order: int) -> list[Stage]:
-    """DPM-Solver-1, -2, -3 (Lu et al., 2022, Eq. 3.7, Algorithms 1 and 2) and their data-prediction twins."""
-    scale, _, first, second, _ = form.integrals(s, t)
-    if order == 1:
+    `nodes` are the times of the evaluations and, last, of the end. The paper's r_1 and r_2 are the shares of the way in λ
+    at which the inner ones lie: 1/3 and 2/3 on a grid uniform in λ. On another they come near that as the steps get short,
+    so that the order of the method stays.
+    """
+    s, *inner, t = nodes
+    scale, h, first, second, _ = form.integrals(s, t)
+    if not inner:
         return [form.stage(s, scale, [first], True)]
-    r1, r2 = (0.5, None) if order == 2 else (1 / 3, 2 / 3)
-    middle = form.between(s, t, r1)
-    scale_1, _, first_1, *_ = form.integrals(s, middle)
+    start = form.schedule.log_snr(s)
+    r1, *rest = ((form.schedule.log_snr(node) - start) / h for node in inner)
+    scale_1, _, first_1, *_ = form.integrals(s, inner[0])
     stages = [form.stage(s, scale_1, [first_1], False)]
-    if order == 2:
+    if not rest:
         # φ_1/2 stands for φ_2, as in Lu et al.'s Algorithm 1: equal up to the order of the method.
         slope = first / (2 * r1)
-        return [*stages, form.stage(middle, scale, [slope, first - slope], True)]
-    later = form.between(s, t, r2)
-    scale_2, _, first_2, second_2, _ = form.integrals(s, later)
+        return [*stages, form.stage(inner[0], scale, [slope, first - slope], True)]
+    [r2] = rest
+    scale_2, _, first_2, second_2, _ = form.integrals(s, inner[1])
     slope_2 = second_2 * r2 / r1
     slope = second / r2
     return [
         *stages,
-        form.stage(middle, scale_2, [slope_2, first_2 - slope_2], False),
-        form.stage(later, scale, [slope, 0.0, first - slope], True),
+        form.stage(inner[0], scale_2, [slope_2, first_2 - slope_2], False),
+        form.stage(inner[1], scale, [slope, 0.0, first - slope], True),
     ]
 
 
@@ -169,24 +170,23 @@ def _multistep_orders(evaluations: int, order: int, high_order_start: bool) -> l
     return [min(order, i + 2) for i in range(evaluations - 1)]
 
 
-def _multistep(
-    form: _ExponentialForm, steps: Sequence[tuple[float, float, int]], high_order_start: bool
-) -> Iterator[Stage]:
+def _multistep(form: _ExponentialForm, steps: Sequence[tuple[Sequence[float], int]]) -> Iterator[Stage]:
     """Exponential Adams-Bashforth in λ; order 2 on data is DPM-Solver++(2M) of Lu et al. (2022b, Algorithm 2)."""
     evaluated: list[float | None] = []  # λ of past evaluations at step starts, newest first; None for one inside a step
-    for index, (s, t, order) in enumerate(steps):
+    for nodes, order in steps:
+        s, *inner, t = nodes
         start = form.schedule.log_snr(s)
-        if index == 0 and high_order_start:
+        if inner:
             # One singlestep update of order 2 has the local error that multistep-3 needs; a first-order start has not.
-            yield from _singlestep(form, s, t, 2)
+            yield from _singlestep(form, nodes)
             evaluated = [None, start]
             continue
         scale, h, first, second, third = form.integrals(s, t)
         evaluated = [start, *evaluated]
-        nodes = [(j, (start - value) / h) for j, value in enumerate(evaluated) if value is not None][:order]
-        weights = _adams_weights([distance for _, distance in nodes], first, second, third)
-        spread = [0.0] * (nodes[-1][0] + 1)
-        for (j, _), weight in zip(nodes, weights, strict=True):
+        past = [(j, (start - value) / h) for j, value in enumerate(evaluated) if value is not None][:order]
+        weights = _adams_weights([distance for _, distance in past], first, second, third)
+        spread = [0.0] * (past[-1][0] + 1)
+        for (j, _), weight in zip(past, weights, strict=True):
             spread[j] = weight
         yield form.stage(s, scale, spread, True)
 
