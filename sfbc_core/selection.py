@@ -1,4 +1,4 @@
-"""From candidates to an action: resampling by softmax(αQ), the best, or the mean of the best few (Section 3.2, B.1)."""
+"""From candidates to an action: drawn by softmax(αQ), the best, or the mean of a few of either kind (Section 3.2, B.1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from torch import Tensor
 from sfbc_core.arrays import check_finite, check_tensor
 from sfbc_core.randomness import RandomSource, standard_uniform
 
-Mode = Literal["sample", "greedy", "mean_of_best"]
+Mode = Literal["sample", "greedy", "mean_of_sample", "mean_of_best"]
+AVERAGING: tuple[Mode, ...] = ("mean_of_sample", "mean_of_best")
+
+# Half a step of the uniform draws near 0, in place of 0: no candidate is chosen for certain whatever its weight.
+SMALLEST = 2.0**-25
 
 
 def check_inverse_temperature(alpha: float, name: str = "alpha") -> None:
@@ -52,16 +56,18 @@ def select_actions(
     Args:
         candidates: shape (S, M, A).
         q: their Q, shape (S, M).
-        alpha: inverse temperature of mode "sample", in units of 1/q.
+        alpha: inverse temperature of the modes that draw, in units of 1/q.
         mode: "sample" resamples with weights softmax(αQ), so that the law of the action tends to π ∝ μ exp(αQ) (Eq. 8) as
             M grows; "greedy" takes the highest Q (the limit α → ∞, what the paper evaluates); "mean_of_best" averages the
-            `averaged` candidates of highest Q (the paper's locomotion tasks, with 4).
-        generator: for mode "sample"; one, or one for each state.
+            `averaged` candidates of highest Q (the paper's locomotion tasks, with 4); "mean_of_sample" averages as many that
+            are drawn without replacement with the weights of "sample" (public code for these tasks, with α = 100).
+        averaged: how many candidates the two means are of.
+        generator: for the modes that draw; one, or one for each state.
 
     Raises:
         TypeError: candidates or q that are no tensors of real numbers.
-        ValueError: shapes or devices that disagree, NaN or infinity, an unknown mode, `averaged` outside 1…M, mode "sample"
-            without a generator.
+        ValueError: shapes or devices that disagree, NaN or infinity, an unknown mode, `averaged` outside 1…M, a mode
+            that draws and no generator.
     """
     candidates, q = check_tensor("candidates", candidates, "SMA"), check_tensor("q", q, "SM")
     check_finite("candidates", candidates)
@@ -71,18 +77,21 @@ def select_actions(
         raise ValueError(
             f"expected q of shape {tuple(candidates.shape[:2])} for these candidates, got {tuple(q.shape)}"
         )
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode must be one of {get_args(Mode)}, got {mode!r}")
+    if mode in ("sample", "mean_of_sample") and generator is None:
+        raise ValueError(f"mode {mode!r} needs a generator, got None")
+    if mode in AVERAGING and not 1 <= averaged <= q.shape[1]:
+        raise ValueError(f"averaged must lie between 1 and the {q.shape[1]} candidates, got {averaged}")
     if mode == "sample":
-        if generator is None:
-            raise ValueError("mode 'sample' needs a generator, got None")
         chosen = resample(selection_weights(q, alpha), generator)
+    elif mode == "mean_of_sample":
+        check_inverse_temperature(alpha)
+        chosen = draw_without_replacement(alpha * _checked(q), averaged, generator)
     elif mode == "greedy":
         chosen = _checked(q).argmax(1, keepdim=True)
-    elif mode == "mean_of_best":
-        if not 1 <= averaged <= q.shape[1]:
-            raise ValueError(f"averaged must lie between 1 and the {q.shape[1]} candidates, got {averaged}")
-        chosen = _checked(q).topk(averaged, dim=1).indices
     else:
-        raise ValueError(f"mode must be one of {get_args(Mode)}, got {mode!r}")
+        chosen = _checked(q).topk(averaged, dim=1).indices
     return candidates.gather(1, chosen[:, :, None].expand(-1, -1, candidates.shape[2])).mean(1)
 
 
@@ -101,6 +110,18 @@ def resample(weights: Float[Tensor, "S M"], generator: RandomSource) -> Int[Tens
     uniform = standard_uniform((len(weights), 1), generator, weights.device)
     index = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
     return index.clamp_max(weights.shape[1] - 1)
+
+
+def draw_without_replacement(
+    logits: Float[Tensor, "S M"], count: int, generator: RandomSource
+) -> Int[Tensor, "S count"]:
+    """`count` indices a row, drawn one after the other among those that are left, with probabilities ∝ exp(logits).
+
+    The k largest of logits + Gumbel noise have this law (Efraimidis and Spirakis, 2006, with u^(1/w) for weights w).
+    """
+    uniform = standard_uniform(logits.shape, generator, logits.device).double().clamp_min(SMALLEST)
+    gumbel = -torch.log(-torch.log1p(-uniform))  # 1 - u is as uniform as u, and never 0
+    return (logits.double() + gumbel).topk(count, dim=1).indices
 
 
 def _checked(q: Tensor) -> Tensor:

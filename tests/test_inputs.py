@@ -177,6 +177,9 @@ OF_Q = {
     "greedy": lambda q: select_actions(CANDIDATES[: len(q)], q, mode="greedy"),
     "mean_of_best": lambda q: select_actions(CANDIDATES[: len(q)], q, mode="mean_of_best", averaged=2),
     "sample": lambda q: select_actions(CANDIDATES[: len(q)], q, 1, generator=torch.Generator().manual_seed(SEED)),
+    "mean_of_sample": lambda q: select_actions(
+        CANDIDATES[: len(q)], q, 1, "mean_of_sample", averaged=2, generator=torch.Generator().manual_seed(SEED)
+    ),
 }
 
 

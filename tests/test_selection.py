@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfbc_core import effective_sample_size, select_actions, selection_weights
+from sfbc_core.selection import draw_without_replacement
 
 
 def test_resampling_has_the_softmax_law(generator):
@@ -19,6 +21,39 @@ def test_resampling_has_the_softmax_law(generator):
     chosen = select_actions(candidates, q.expand(n, -1), alpha, generator=generator)[:, 0]
     expected = (alpha * q[0].double()).exp() / (alpha * q[0].double()).exp().sum()
     shares = torch.bincount(chosen.long(), minlength=4) / n
+    assert ((shares - expected).abs() < 5 * (expected * (1 - expected) / n).sqrt()).all()  # 5 standard errors
+
+
+def test_drawing_without_replacement_has_the_law_of_drawing_one_after_the_other(generator):
+    """Ordered pairs out of four: P(i, j) = w_i · w_j / (1 - w_i), where the weights sum to 1."""
+    weights = torch.tensor([0.5, 0.3, 0.15, 0.05], dtype=torch.float64)
+    n = 200_000
+    drawn = draw_without_replacement(weights.log().expand(n, -1), 2, generator)
+    counts = torch.bincount(drawn[:, 0] * 4 + drawn[:, 1], minlength=16).reshape(4, 4)
+    for i, j in itertools.product(range(4), repeat=2):
+        expected = 0.0 if i == j else float(weights[i] * weights[j] / (1 - weights[i]))
+        error = math.sqrt(expected * (1 - expected) / n)
+        assert abs(counts[i, j] / n - expected) <= 5 * error, (i, j)  # 5 standard errors; no index twice
+
+
+def test_the_mean_of_a_sample_is_between_the_mean_of_all_and_of_the_best(generator):
+    q = torch.randn(50, 8, generator=generator)
+    candidates = torch.randn(50, 8, 2, generator=generator)
+
+    def mean_of(averaged, alpha, mode="mean_of_sample"):
+        return select_actions(candidates, q, alpha, mode, averaged=averaged, generator=generator)
+
+    torch.testing.assert_close(mean_of(8, 1.0), candidates.mean(1))  # all, in whatever order
+    torch.testing.assert_close(mean_of(3, 1e7), mean_of(3, 1.0, "mean_of_best"))
+
+
+def test_the_mean_of_one_drawn_has_the_law_of_a_sample(generator):
+    q = torch.tensor([[0.0, 1.0, 0.5, -2.0]])
+    n, alpha = 100_000, 1.5
+    candidates = torch.arange(4.0)[None, :, None].expand(n, -1, -1)
+    chosen = select_actions(candidates, q.expand(n, -1), alpha, "mean_of_sample", averaged=1, generator=generator)
+    expected = selection_weights(q, alpha)[0].double()
+    shares = torch.bincount(chosen[:, 0].long(), minlength=4) / n
     assert ((shares - expected).abs() < 5 * (expected * (1 - expected) / n).sqrt()).all()  # 5 standard errors
 
 
@@ -77,6 +112,12 @@ CANDIDATES, Q = torch.zeros(2, 3, 1), torch.zeros(2, 3)
         ((CANDIDATES, Q[:, :2]), {}, r"expected q of shape \(2, 3\) for these candidates, got \(2, 2\)"),
         ((CANDIDATES, Q), {"mode": "best"}, "mode must be one of .*got 'best'"),
         ((CANDIDATES, Q), {"mode": "sample"}, "needs a generator, got None"),
+        ((CANDIDATES, Q), {"mode": "mean_of_sample", "averaged": 2}, "needs a generator, got None"),
+        (
+            (CANDIDATES, Q),
+            {"mode": "mean_of_sample", "averaged": 4, "generator": torch.Generator()},
+            "between 1 and the 3 candidates, got 4",
+        ),
         ((CANDIDATES, Q), {"mode": "mean_of_best", "averaged": 4}, "between 1 and the 3 candidates, got 4"),
         ((CANDIDATES, Q * math.nan), {"mode": "greedy"}, "q must be finite, found NaN or infinity"),
         ((CANDIDATES, Q * math.nan), {"generator": torch.Generator()}, "q must be finite, found NaN or infinity"),

@@ -35,7 +35,7 @@ from sfbc_core.planning import (
 from sfbc_core.randomness import RandomSource, make_generator
 from sfbc_core.ranges import check_ranges
 from sfbc_core.run import Model, Run
-from sfbc_core.selection import Mode, check_inverse_temperature, select_actions
+from sfbc_core.selection import AVERAGING, Mode, check_inverse_temperature, select_actions
 from sfbc_core.trajectories import Trajectories
 
 # A behavior model is chosen by the type of its config.
@@ -62,7 +62,7 @@ class SfBCConfig:
     unknown_share: float = 1.0  # the first critic skips returns that lack a larger share; the paper: skips none
     num_candidates: int = 32  # M candidates to act; the paper's
     selection: Mode = "greedy"  # how to act; the paper's, with "mean_of_best" for locomotion
-    averaged: int = 4  # how many candidates "mean_of_best" averages; the paper's
+    averaged: int = 4  # how many candidates the two means average; the paper's
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class SfBCConfig:
             share=["discount", "unknown_share"],
         )
         check_inverse_temperature(self.alpha)
-        if self.selection == "mean_of_best" and self.averaged > self.num_candidates:
+        if self.selection in AVERAGING and self.averaged > self.num_candidates:
             raise ValueError(f"averaged must be at most the {self.num_candidates} candidates, got {self.averaged}")
 
 

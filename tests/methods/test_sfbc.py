@@ -174,7 +174,7 @@ def test_the_selected_action_is_a_candidate_of_highest_q(agent, walk):
 
 
 @pytest.mark.parametrize("behavior", [GaussianConfig(hidden=8, training=TINY), VAEConfig(hidden=8, training=TINY)])
-@pytest.mark.parametrize("selection", ["sample", "greedy", "mean_of_best"])
+@pytest.mark.parametrize("selection", ["sample", "greedy", "mean_of_best", "mean_of_sample"])
 def test_every_variant_fits_saves_and_acts(tiny_sfbc, walk, tmp_path, behavior, selection):
     config = replace(tiny_sfbc, behavior=behavior, selection=selection)
     agent = SfBC(config).fit(walk)
@@ -204,6 +204,7 @@ def test_unfitted_agents_and_bad_configs_are_refused(tmp_path, walk):
         ({"selection": "best"}, "selection must be one of .*got 'best'"),
         ({"timeout": "drop"}, "timeout must be one of .*got 'drop'"),
         ({"selection": "mean_of_best", "averaged": 99}, "averaged must be at most the 32 candidates, got 99"),
+        ({"selection": "mean_of_sample", "averaged": 99}, "averaged must be at most the 32 candidates, got 99"),
     ):
         with pytest.raises(ValueError, match=message):
             SfBCConfig(**options)
