@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from sfbc_core.training import TrainingConfig, train
 from sfbc_core.trajectories import Trajectories
 
 SAMPLED_TOGETHER = {"cpu": 65_536, "cuda": 1_048_576}  # actions that are drawn and scaled at a time
+JUDGED_ROWS = 4096  # held-out transitions whose loss is followed along a training
 
 
 class BehaviorModel(ABC):
@@ -43,7 +44,8 @@ class BehaviorModel(ABC):
         self.seed = seed
         self.device = torch.device(device)
         self.network: nn.Module | None = None
-        self.history: list[float] = []
+        self.history: list[float] = []  # the loss along the training, a mean for every `log_every` steps
+        self.held_out_history: list[float] = []  # of held-out data, before the last step of each of these
         self.sampling_generator = make_generator(seed, "sample", device=self.device)
 
     @abstractmethod
@@ -85,6 +87,7 @@ class BehaviorModel(ABC):
         trajectories: Trajectories,
         *,
         weights: Float[Tensor, " N"] | ArrayLike | None = None,
+        held_out: Trajectories | None = None,
         checkpoint: Path | None = None,
         progress: bool = False,
     ) -> BehaviorModel:
@@ -92,12 +95,14 @@ class BehaviorModel(ABC):
 
         Args:
             weights: non-negative weight of every transition in the loss, shape (N,); None weighs all alike.
+            held_out: transitions that are not learned from, whose loss is followed along the training. It stops falling when
+                more training, or a larger network, has no more to give.
             checkpoint: where an unfinished training is kept; see :func:`sfbc_core.training.train`.
             progress: whether to show a progress bar.
 
         Raises:
             TypeError: `weights` that are no real numbers.
-            ValueError: `weights` of another length, negative or not finite.
+            ValueError: `weights` of another length, negative or not finite; `held_out` of other dimensions.
         """
         trajectories = trajectories.to(self.device)
         weights = _checked_weights(weights, trajectories)
@@ -108,9 +113,14 @@ class BehaviorModel(ABC):
         states = self.standardizer(trajectories.observations)
         actions = self.scaler.scale(trajectories.actions)
 
+        judge = None if held_out is None else self._judge(held_out)
+
         def losses(batch: tuple[Tensor, ...], step: int, generator: torch.Generator) -> dict[str, Tensor]:
             states, actions, weights = batch
-            return {"behavior": (weights * self.loss(states, actions, generator)).mean()}
+            values = {"behavior": (weights * self.loss(states, actions, generator)).mean()}
+            if judge is not None and (step + 1) % self.training.log_every == 0:
+                values["held out"] = judge()  # a constant to the optimizer
+            return values
 
         history = train(
             {"network": self.network},
@@ -121,7 +131,7 @@ class BehaviorModel(ABC):
             checkpoint=checkpoint,
             progress=type(self).__name__ if progress else None,
         )
-        self.history = history["behavior"]
+        self.history, self.held_out_history = history["behavior"], history.get("held out", [])
         return self
 
     @torch.no_grad()
@@ -162,7 +172,9 @@ class BehaviorModel(ABC):
         self._require_fitted()
         parts = {"network": self.network.state_dict(), "standardizer": self.standardizer.state_dict()}
         parts |= {"scaler": self.scaler.state_dict()}
-        parts |= {"training": {"history": torch.tensor(self.history, dtype=torch.float64)}}
+        parts["training"] = {"history": torch.tensor(self.history, dtype=torch.float64)}
+        if self.held_out_history:
+            parts["training"]["held out"] = torch.tensor(self.held_out_history, dtype=torch.float64)
         return join_parts(parts)
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> BehaviorModel:
@@ -171,7 +183,8 @@ class BehaviorModel(ABC):
         self._build(len(parts["standardizer"]["mean"]), len(parts["scaler"]["low"]))
         for name in ("network", "standardizer", "scaler"):
             getattr(self, name).load_state_dict(parts[name])
-        self.history = loss_history(parts["training"])["history"]
+        histories = loss_history(parts["training"])
+        self.history, self.held_out_history = histories["history"], histories.get("held out", [])
         self.network.eval()
         return self
 
@@ -180,6 +193,21 @@ class BehaviorModel(ABC):
         self.scaler = ActionScaler(action_dim).to(self.device)
         with seeded_layers(self.seed):
             self.network = self.make_network(observation_dim, action_dim).to(self.device)
+
+    def _judge(self, held_out: Trajectories) -> Callable[[], Tensor]:
+        """A function that gives the mean loss of held-out rows: always the same ones, with the same noise."""
+        dims, own = (held_out.observation_dim, held_out.action_dim), (self.observation_dim, self.action_dim)
+        if dims != own:
+            raise ValueError(f"expected held-out data of dimensions {own}, got {dims}")
+        rows = torch.randperm(len(held_out), generator=make_generator(self.seed, "held out"))[:JUDGED_ROWS]
+        states = self.standardizer(held_out.observations[rows].to(self.device))
+        actions = self.scaler.scale(held_out.actions[rows].to(self.device))
+
+        @torch.no_grad()
+        def judge() -> Tensor:
+            return self.loss(states, actions, make_generator(self.seed, "judged", device=self.device)).mean()
+
+        return judge
 
     def _standardized(self, states: Float[Tensor, "S obs"] | ArrayLike) -> Float[Tensor, "S obs"]:
         """Raw states as the network sees them."""

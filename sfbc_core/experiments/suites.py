@@ -10,6 +10,7 @@ from typing import Any
 
 from sfbc_core.experiments import drivers, measurements
 from sfbc_core.experiments.comparisons import HOPPER, bandit_trials, driver_trials, simulator_trials
+from sfbc_core.experiments.fidelity import fidelity_of_the_behavior, fidelity_trials
 from sfbc_core.experiments.measurements import Measurement
 from sfbc_core.experiments.profiles import choose
 from sfbc_core.experiments.settings import method_config
@@ -190,6 +191,11 @@ SUITES: dict[str, Suite] = {
             "planned returns": measurements.planned_returns_in_the_maze,
             "episodes": measurements.arriving_episode,
         },
+        partial(untrained_data, task=ANT_MAZES[0], sizes=(29, 8), policies=1, steps=1_500),
+    ),
+    "fidelity": Suite(
+        fidelity_trials,
+        {"fidelity": fidelity_of_the_behavior},
         partial(untrained_data, task=ANT_MAZES[0], sizes=(29, 8), policies=1, steps=1_500),
     ),
     "locomotion": Suite(

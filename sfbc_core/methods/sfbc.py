@@ -59,6 +59,9 @@ class SfBCConfig:
     discount: float = 0.99  # γ; the paper does not say
     timeout: TimeoutRule = "bootstrap"  # see planned_returns; the paper does not say
     max_on: MaximumOn = "next"  # see planned_returns; Eq. 12
+    held_out_share: float = (
+        0.0  # of the episodes, on which μ is judged along its training instead of learning from them
+    )
     unknown_share: float = 1.0  # the first critic skips returns that lack a larger share; the paper: skips none
     num_candidates: int = 32  # M candidates to act; the paper's
     selection: Mode = "greedy"  # how to act; the paper's, with "mean_of_best" for locomotion
@@ -69,8 +72,10 @@ class SfBCConfig:
         check_ranges(
             self,
             count=["planning_iterations", "value_candidates", "value_every", "num_candidates", "averaged"],
-            share=["discount", "unknown_share"],
+            share=["discount", "held_out_share", "unknown_share"],
         )
+        if self.held_out_share == 1:
+            raise ValueError("held_out_share must be below 1: μ learns from the other episodes")
         check_inverse_temperature(self.alpha)
         if self.selection in AVERAGING and self.averaged > self.num_candidates:
             raise ValueError(f"averaged must be at most the {self.num_candidates} candidates, got {self.averaged}")
@@ -100,7 +105,12 @@ class SfBC(Method, config=SfBCConfig):
     def learn(self, data: Trajectories, run: Run, progress: bool) -> None:
         """Algorithm 1 of Appendix A: learn μ, then K times plan targets along the data (Eq. 12, 13) and fit Q to them."""
         options = {"progress": progress}
-        run.fit("behavior", self.behavior, lambda path: self.behavior.fit(data, checkpoint=path, **options))
+        learned_from, held_out = self.split(data)
+        run.fit(
+            "behavior",
+            self.behavior,
+            lambda path: self.behavior.fit(learned_from, held_out=held_out, checkpoint=path, **options),
+        )
         self.targets = []
         for k, (critic, targets) in enumerate(zip(self.critics, self.plan(data, run), strict=True)):
             learned = None if k else self._known_rows(data)
@@ -112,6 +122,22 @@ class SfBC(Method, config=SfBCConfig):
                 ),
             )
             self.targets.append(targets)
+
+    def split(self, data: Trajectories) -> tuple[Trajectories, Trajectories | None]:
+        """The episodes that μ learns from, and those on which it is judged, drawn at random by the seed; None for none.
+
+        Raises:
+            ValueError: so few episodes that one of the two would have none.
+        """
+        share, episodes = self.config.held_out_share, len(data.episode_ends)
+        if share == 0:
+            return data, None
+        if episodes < 2:
+            raise ValueError(f"held_out_share = {share} needs 2 episodes or more, got {episodes}")
+        count = min(max(1, round(share * episodes)), episodes - 1)
+        kept = torch.ones(episodes, dtype=torch.bool)
+        kept[torch.randperm(episodes, generator=make_generator(self.config.seed, "held out"))[:count]] = False
+        return data.select_episodes(kept), data.select_episodes(~kept)
 
     def plan(self, data: Trajectories, run: Run | None = None) -> Iterator[Float[Tensor, " N"]]:
         """The critics' targets R^(0) … R^(K-1), each of shape (N,); the k-th is asked for once critic k - 1 is fitted.

@@ -1,0 +1,115 @@
+"""What the result rests on, two by two: a faithful behavior model, or a critic that is trained long."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from sfbc_core.behavior import check_fidelity
+from sfbc_core.critic import CriticConfig
+from sfbc_core.experiments.profiles import choose
+from sfbc_core.experiments.settings import small_config, smoke_config
+from sfbc_core.experiments.trial import Trial
+from sfbc_core.methods.sfbc import SfBC, SfBCConfig
+from sfbc_core.randomness import make_generator
+from sfbc_core.support import DataSupport
+from sfbc_core.tasks.registry import Task
+from sfbc_core.training import TrainingConfig
+from sfbc_core.trajectories import Trajectories
+
+ANT = "regen/antmaze-umaze-v2"
+HELD_OUT_SHARE = 0.05  # of the episodes: the behavior model does not learn from them and is judged on them
+RECORDED, JUDGED = (
+    100_000,
+    1_000,
+)  # transitions among which neighbors are looked for, and those whose neighbors they are
+ASKED = 4  # candidates in each of the judged states
+
+# What `SfBC.acting` changes. With α = 0 a candidate is drawn without a look at Q: the behavior model alone. The paper takes
+# the best of 32 in mazes and the mean of the best four in locomotion; public code draws one, or four, with α = 100.
+WAYS = {
+    "behavior alone": {"selection": "sample", "alpha": 0.0},
+    "softmax, α = 20": {"selection": "sample", "alpha": 20.0},
+    "softmax, α = 100": {"selection": "sample", "alpha": 100.0},
+    "best of 32": {"selection": "greedy"},
+    "mean of the best 4": {"selection": "mean_of_best", "averaged": 4},
+    "mean of the best 12": {"selection": "mean_of_best", "averaged": 12},
+    "mean of 4 drawn, α = 100": {"selection": "mean_of_sample", "averaged": 4, "alpha": 100.0},
+}
+
+
+def two_by_two(profile: str, seed: int) -> dict[str, SfBCConfig]:
+    """SfBC on the ant with a behavior model and a critic that are each trained for a short or a long time, by name.
+
+    "Long" is for the critic what public code counts as the paper's 100 epochs of a million transitions: 24,400 batches of
+    4096 with a constant rate (twice as many in ant mazes). For the behavior model it is so long that the loss on held-out
+    episodes should have stopped falling; its curve is measured.
+    """
+    shared: dict[str, Any] = {"planning_iterations": 2, "held_out_share": HELD_OUT_SHARE, "seed": seed}
+    if profile == "smoke":
+        config = smoke_config(value_every=10, **shared)
+        return {"short μ, short Q": config, "long μ, short Q": replace(config, num_candidates=16)}
+    steps = choose(profile, smoke=0, quick={"short": 8_000, "long": 60_000}, full={"short": 8_000, "long": 586_000})
+    configs = {}
+    for length, behavior_steps in steps.items():
+        short = small_config(
+            widths=(128, 64, 32),
+            behavior_steps=behavior_steps,
+            behavior_rate=3e-3,
+            critic_steps=5_000,
+            value_every=10,
+            **shared,
+        )
+        training = TrainingConfig(gradient_steps=24_400, batch_size=4096, learning_rate=1e-3, checkpoint_every=1000)
+        configs[f"{length} μ, short Q"] = short
+        configs[f"{length} μ, long Q"] = replace(short, critic=CriticConfig(training=training))
+    return configs
+
+
+def fidelity_trials(profile: str) -> list[Trial]:
+    """The ant in its smallest maze: short and long trainings of both, every way to act after the last iteration."""
+    trials = []
+    for seed in range(choose(profile, smoke=1, quick=3, full=4)):
+        for label, config in two_by_two(profile, seed).items():
+            last = config.planning_iterations
+            variants = {f"{way}, K = {last}": {"iteration": last, **changes} for way, changes in WAYS.items()}
+            variants |= {f"{way}, K = 1": {"iteration": 1, **WAYS[way]} for way in ("softmax, α = 100", "best of 32")}
+            episodes = choose(profile, smoke=1, quick=100, full=100)
+            trials.append(Trial(ANT, config, episodes, variants, label=label, profile=profile))
+    return trials
+
+
+def fidelity_of_the_behavior(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> dict[str, Any]:
+    """How faithful the behavior model is, on the episodes that it has not learned from.
+
+    Returns:
+        `measures`: those of :class:`~sfbc_core.behavior.fidelity.Fidelity`.
+        `far`: the share of candidates in held-out states that are farther from what is recorded than 99 in 100 held-out
+        actions are.
+        `loss` and `held_out_loss` along the training, and `at` which gradient steps the latter stand.
+    """
+    learned_from, held_out = agent.split(data)
+    generator = make_generator(trial.seed, "fidelity")
+
+    def some(part: Trajectories, count: int) -> Trajectories:
+        """Rows drawn at random, each as an episode of its own: nothing here asks what follows."""
+        rows = torch.randperm(len(part), generator=generator)[:count]
+        ends = torch.ones(len(rows), dtype=torch.bool)
+        return part.replace(
+            **{name: tensor[rows] for name, tensor in part.tensors().items()} | {"terminals": ~ends, "timeouts": ends}
+        )
+
+    recorded, judged = some(learned_from, RECORDED), some(held_out, JUDGED)
+    support, states = DataSupport(recorded, judged), judged.observations
+    candidates = agent.behavior.sample(states, ASKED, generator).flatten(0, 1)
+    training = agent.behavior.training
+    marks = range(training.log_every, training.steps_for(len(learned_from)) + 1, training.log_every)
+    return {
+        "measures": check_fidelity(agent.behavior, learned_from, held_out, seed=trial.seed).to_dict(),
+        "far": float(support.far_pairs(states.repeat_interleave(ASKED, 0), candidates).mean()),
+        "at": list(marks),
+        "loss": [round(loss, 5) for loss in agent.behavior.history],
+        "held_out_loss": [round(loss, 5) for loss in agent.behavior.held_out_history],
+    }
