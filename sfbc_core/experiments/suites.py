@@ -10,7 +10,7 @@ from typing import Any
 
 from sfbc_core.experiments import drivers, measurements
 from sfbc_core.experiments.comparisons import HOPPER, bandit_trials, driver_trials, simulator_trials
-from sfbc_core.experiments.fidelity import fidelity_of_the_behavior, fidelity_trials
+from sfbc_core.experiments.fidelity import WAYS, fidelity_of_the_behavior, fidelity_trials
 from sfbc_core.experiments.measurements import Measurement
 from sfbc_core.experiments.profiles import choose
 from sfbc_core.experiments.settings import method_config
@@ -20,10 +20,6 @@ from sfbc_core.methods.sfbc import SfBCConfig
 
 MAZES = ("umaze", "medium", "large")
 ANT_MAZES = ("antmaze-umaze-v2", "antmaze-medium-play-v2")
-# Ways to act, by what `SfBC.acting` changes. With α = 0 a candidate is drawn without a look at Q: the behavior model alone.
-BEHAVIOR_ALONE = {"selection": "sample", "alpha": 0.0}
-SOFTMAX = {"selection": "sample", "alpha": 20.0}
-GREEDY = {"selection": "greedy"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +52,10 @@ def suite_named(name: str) -> Suite:
 def each_iteration(config: SfBCConfig, way: str = "as configured", **changes: Any) -> dict[str, dict[str, Any]]:
     """A variant for each planning iteration of SfBC: the agent that stopped there, acting in the given way."""
     return {f"{way}, K = {k}": {"iteration": k, **changes} for k in range(1, config.planning_iterations + 1)}
+
+
+def _ways(*names: str) -> dict[str, dict[str, Any]]:
+    return {name: WAYS[name] for name in names}
 
 
 # ---- The toy maze ----------------------------------------------------------------------------------------------------
@@ -93,7 +93,11 @@ def toy_maze_trials(profile: str) -> list[Trial]:
 # ---- Maze2D ----------------------------------------------------------------------------------------------------------
 
 # Tried after two iterations; the configured way is the paper's, the best of 32.
-OTHER_WAYS = {"best of 8": {"num_candidates": 8}, "best of 128": {"num_candidates": 128}, "softmax, α = 20": SOFTMAX}
+OTHER_WAYS = {
+    "best of 8": {"num_candidates": 8},
+    "best of 128": {"num_candidates": 128},
+    "softmax, α = 20": WAYS["softmax, α = 20"],
+}
 
 
 def maze2d_trials(profile: str) -> list[Trial]:
@@ -128,7 +132,7 @@ def antmaze_trials(profile: str) -> list[Trial]:
             task,
             config,
             episodes=choose(profile, smoke=1, quick=20, full=100),
-            variants={"behavior alone": BEHAVIOR_ALONE} | each_iteration(config) | {"best of 32": GREEDY},
+            variants=_ways("behavior alone") | each_iteration(config) | _ways("best of 32"),
             profile=profile,
         )
         for task, config in configs
@@ -141,10 +145,8 @@ def antmaze_trials(profile: str) -> list[Trial]:
 def locomotion_trials(profile: str) -> list[Trial]:
     """A hopper from medium and expert recordings, with every seed and every way to select."""
     ways = {
-        "any candidate": BEHAVIOR_ALONE,
-        "softmax, α = 20": SOFTMAX,
-        "best of 32": GREEDY,
-        "mean of the best 4": {"selection": "mean_of_best", "averaged": 4},
+        "any candidate": WAYS["behavior alone"],
+        **_ways("softmax, α = 20", "best of 32", "mean of the best 4"),
     }
     task, trials = f"regen/{HOPPER}", []
     for seed in range(choose(profile, smoke=2, quick=3, full=4)):
