@@ -79,18 +79,30 @@ def mean_cosine(actions: Float[np.ndarray, "S A"], reference: Float[np.ndarray, 
     return float(((actions * reference).sum(1)[lengths > 0] / lengths[lengths > 0]).mean())
 
 
-def learned_values(trial: Trial, agent: Method, task: Task, data: Trajectories) -> dict[str, float] | None:
-    """What a Q that was learned by bootstrapping says of recorded steps, in discounted reward: its mean and its largest
-    value; None for methods without one, and where rewards were changed to learn it.
+def learned_values(trial: Trial, agent: Method, task: Task, data: Trajectories) -> dict[str, float | str | None] | None:
+    """What a Q that was learned by bootstrapping says of recorded steps, or a V of their states where there is no Q.
+
+    Returns:
+        `of`, "Q" or "V", with the `mean` and the `largest` value in discounted reward, and `recorded`, the largest
+        discounted return of the same steps, or None for data that are one long episode; None for methods without such a
+        network, and where rewards were changed to learn it.
     """
     networks = agent.models().get("networks", {})
-    if "q" not in networks or getattr(agent.config, "rewards", "as_recorded") != "as_recorded":
+    kind = next((name for name in ("q", "v") if name in networks), None)
+    if kind is None or getattr(agent.config, "rewards", "as_recorded") != "as_recorded":
         return None
     rows = torch.randint(len(data), (VALUED_STEPS,), generator=make_generator(trial.seed, "valued"))
     states, actions = data.observations[rows], data.actions[rows]
     with torch.no_grad():
-        q = networks["q"](networks.states(states), networks.actions.scale(actions)).mean(0)
-    return {"mean": round(q.mean().item(), 2), "largest": round(q.max().item(), 2)}
+        if kind == "q":
+            values = networks["q"](networks.states(states), networks.actions.scale(actions)).mean(0)
+        else:
+            values = networks["v"](networks.states(states))[..., 0].mean(0)
+    recorded = None
+    if len(data.episode_ends) > 1:
+        recorded = round(discounted_returns(data, agent.config.discount)[rows].max().item(), 2)
+    mean, largest = round(values.mean().item(), 2), round(values.max().item(), 2)
+    return {"of": kind.upper(), "mean": mean, "largest": largest, "recorded": recorded}
 
 
 def scores_of_members(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> list[float] | None:

@@ -23,7 +23,8 @@ from sfbc_core.experiments.paper import paper_config
 from sfbc_core.experiments.profiles import PROFILES
 from sfbc_core.experiments.settings import HORIZON, METHOD_CONFIGS, method_config
 from sfbc_core.experiments.suites import SUITES, each_iteration, suite_named
-from sfbc_core.methods import BCConfig, IQLConfig, TD3BCConfig
+from sfbc_core.methods import BCConfig, IQLConfig, TD3BCConfig, VEMConfig
+from sfbc_core.planning import discounted_returns
 from sfbc_core.tasks import task_names
 
 needs_d4rl = pytest.mark.skipif(find_spec("d4rl") is None, reason="d4rl is not installed")
@@ -151,9 +152,23 @@ def test_learned_values_are_those_of_the_mean_network_at_recorded_steps(walk):
         expected.mean().item(), abs=0.006 + 4 * expected.std().item() / 100
     )  # 4 errors
     assert expected.max() - expected.mean() > 0.1, "the answers are apart"
+    assert found["recorded"] == pytest.approx(discounted_returns(walk, agent.config.discount).max().item(), abs=0.006)
+    one = walk.replace(terminals=torch.zeros(len(walk)), timeouts=torch.arange(len(walk)) == len(walk) - 1)
+    assert learned_values(trial, agent, load_task("toy-maze"), one)["recorded"] is None
 
 
-def test_there_are_no_learned_values_without_a_q_in_units_of_reward(walk):
+def test_where_there_is_no_q_the_values_are_those_of_states(walk):
+    agent = fitted(SMALL[VEMConfig], walk)
+    member = torch.nn.Linear(walk.observation_dim, 1)
+    for i in range(2):
+        agent.nets["v"][i] = member
+    found = learned_values(Trial("toy-maze", agent.config, profile="smoke"), agent, load_task("toy-maze"), walk)
+    with torch.no_grad():
+        expected = member(agent.nets.states(walk.observations))[:, 0]
+    assert found["of"] == "V" and found["largest"] == pytest.approx(expected.max().item(), abs=0.006)
+
+
+def test_there_are_no_learned_values_without_a_network_in_units_of_reward(walk):
     for config in (SMALL[BCConfig], replace(SMALL[IQLConfig], rewards="minus_one")):
         trial = Trial("toy-maze", config, profile="smoke")
         assert learned_values(trial, fitted(config, walk), load_task("toy-maze"), walk) is None
