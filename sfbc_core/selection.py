@@ -36,10 +36,7 @@ def selection_weights(q: Float[Tensor, "S M"], alpha: float) -> Float[Tensor, "S
         TypeError: q that is no tensor of real numbers.
         ValueError: `alpha` negative or not finite, no candidates, or q that is not finite or of another shape.
     """
-    check_inverse_temperature(alpha)
-    q = _checked(q)
-    # The gap to the best is at most 0 and is formed before the product, so a large α can neither overflow nor lose digits.
-    return torch.softmax(alpha * (q - q.max(1, keepdim=True).values), dim=1)
+    return torch.softmax(_logits(q, alpha), dim=1)
 
 
 def select_actions(
@@ -86,8 +83,7 @@ def select_actions(
     if mode == "sample":
         chosen = resample(selection_weights(q, alpha), generator)
     elif mode == "mean_of_sample":
-        check_inverse_temperature(alpha)
-        chosen = draw_without_replacement(alpha * _checked(q), averaged, generator)
+        chosen = draw_without_replacement(_logits(q, alpha), averaged, generator)
     elif mode == "greedy":
         chosen = _checked(q).argmax(1, keepdim=True)
     else:
@@ -122,6 +118,13 @@ def draw_without_replacement(
     uniform = standard_uniform(logits.shape, generator, logits.device).double().clamp_min(SMALLEST)
     gumbel = -torch.log(-torch.log1p(-uniform))  # 1 - u is as uniform as u, and never 0
     return (logits.double() + gumbel).topk(count, dim=1).indices
+
+
+def _logits(q: Tensor, alpha: float) -> Tensor:
+    check_inverse_temperature(alpha)
+    q = _checked(q)
+    # The gap to the best is at most 0 and is formed before the product, so a large α can neither overflow nor lose digits.
+    return alpha * (q - q.max(1, keepdim=True).values)
 
 
 def _checked(q: Tensor) -> Tensor:

@@ -57,6 +57,14 @@ def test_the_mean_of_one_drawn_has_the_law_of_a_sample(generator):
     assert ((shares - expected).abs() < 5 * (expected * (1 - expected) / n).sqrt()).all()  # 5 standard errors
 
 
+@pytest.mark.parametrize("mode", ["sample", "mean_of_sample"])
+def test_the_largest_alpha_still_tells_candidates_apart(mode, generator):
+    q = torch.tensor([[10.0, 11.0, 9.0]]).expand(100, -1)
+    candidates = torch.arange(3.0).expand(100, -1)[:, :, None]
+    chosen = select_actions(candidates, q, 3e38, mode, averaged=1, generator=generator)
+    assert (chosen == 1).all()
+
+
 def test_each_state_has_its_own_stream():
     candidates, q = torch.arange(32.0).expand(3, -1)[:, :, None], torch.zeros(3, 32)
 

@@ -45,7 +45,7 @@ class BehaviorModel(ABC):
         self.device = torch.device(device)
         self.network: nn.Module | None = None
         self.history: list[float] = []  # the loss along the training, a mean for every `log_every` steps
-        self.held_out_history: list[float] = []  # of held-out data, before the last step of each of these
+        self.held_out_history: list[float] = []  # of held-out data, before the last step of each full interval
         self.sampling_generator = make_generator(seed, "sample", device=self.device)
 
     @abstractmethod
@@ -95,8 +95,8 @@ class BehaviorModel(ABC):
 
         Args:
             weights: non-negative weight of every transition in the loss, shape (N,); None weighs all alike.
-            held_out: transitions that are not learned from, whose loss is followed along the training. It stops falling when
-                more training, or a larger network, has no more to give.
+            held_out: transitions that are not learned from, whose loss is followed along the training. It stops falling
+                where more training has no more to give, and rises where the model learns the data by heart.
             checkpoint: where an unfinished training is kept; see :func:`sfbc_core.training.train`.
             progress: whether to show a progress bar.
 

@@ -81,7 +81,8 @@ def solver_stages(
     else:
         raise ValueError(f"method must be one of {get_args(Method)}, got {method!r}")
 
-    # One grid for all: as many intervals as evaluations. A step spans as many as it spends, and evaluates where they start.
+    # One grid for all: as many intervals as evaluations. A step spans as many as it spends, and evaluates where they start
+    # (Heun's step a second time where it ends).
     costs = (
         [2] + [1] * (len(orders) - 1) if high_order_start else [1] * len(orders) if method == "multistep" else orders
     )

@@ -59,9 +59,7 @@ class SfBCConfig:
     discount: float = 0.99  # γ; the paper does not say
     timeout: TimeoutRule = "bootstrap"  # see planned_returns; the paper does not say
     max_on: MaximumOn = "next"  # see planned_returns; Eq. 12
-    held_out_share: float = (
-        0.0  # of the episodes, on which μ is judged along its training instead of learning from them
-    )
+    held_out_share: float = 0.0  # of the episodes: kept from μ, which is judged on them
     unknown_share: float = 1.0  # the first critic skips returns that lack a larger share; the paper: skips none
     num_candidates: int = 32  # M candidates to act; the paper's
     selection: Mode = "greedy"  # how to act; the paper's, with "mean_of_best" for locomotion

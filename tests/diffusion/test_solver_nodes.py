@@ -21,7 +21,7 @@ SPACINGS = {
     "log_snr": (SCHEDULE.log_snr, SCHEDULE.time),
     "edm": (lambda t: math.exp(-SCHEDULE.log_snr(t) / 7), lambda u: SCHEDULE.time(-7 * math.log(u))),
 }
-# End points of the published DPM-Solver for a field that no one trained, which says itself what it is.
+# End points of the published DPM-Solver for `field`; `_about` says how they were made.
 PUBLISHED = json.loads((Path(__file__).parent / "solver_end_points.json").read_text())
 
 

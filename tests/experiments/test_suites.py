@@ -159,13 +159,15 @@ def test_learned_values_are_those_of_the_mean_network_at_recorded_steps(walk):
 
 def test_where_there_is_no_q_the_values_are_those_of_states(walk):
     agent = fitted(SMALL[VEMConfig], walk)
-    member = torch.nn.Linear(walk.observation_dim, 1)
-    for i in range(2):
+    members = [torch.nn.Linear(walk.observation_dim, 1) for _ in range(2)]
+    for i, member in enumerate(members):
         agent.nets["v"][i] = member
     found = learned_values(Trial("toy-maze", agent.config, profile="smoke"), agent, load_task("toy-maze"), walk)
     with torch.no_grad():
-        expected = member(agent.nets.states(walk.observations))[:, 0]
+        expected = (sum(member(agent.nets.states(walk.observations)) for member in members) / 2)[:, 0]
     assert found["of"] == "V" and found["largest"] == pytest.approx(expected.max().item(), abs=0.006)
+    four_errors = 4 * expected.std().item() / 100
+    assert found["mean"] == pytest.approx(expected.mean().item(), abs=0.006 + four_errors)
 
 
 def test_there_are_no_learned_values_without_a_network_in_units_of_reward(walk):
