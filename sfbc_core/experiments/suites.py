@@ -13,6 +13,7 @@ from sfbc_core.experiments.comparisons import HOPPER, bandit_trials, driver_tria
 from sfbc_core.experiments.fidelity import WAYS, fidelity_of_the_behavior, fidelity_trials
 from sfbc_core.experiments.measurements import Measurement
 from sfbc_core.experiments.profiles import choose
+from sfbc_core.experiments.rollouts import order_of_candidates
 from sfbc_core.experiments.settings import method_config
 from sfbc_core.experiments.trial import Trial
 from sfbc_core.experiments.untrained import untrained_data
@@ -197,7 +198,7 @@ SUITES: dict[str, Suite] = {
     ),
     "fidelity": Suite(
         fidelity_trials,
-        {"fidelity": fidelity_of_the_behavior},
+        {"fidelity": fidelity_of_the_behavior, "order": order_of_candidates},
         partial(untrained_data, task=ANT_MAZES[0], sizes=(29, 8), policies=1, steps=1_500),
     ),
     "locomotion": Suite(

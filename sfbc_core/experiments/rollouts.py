@@ -1,0 +1,136 @@
+"""Is Q right about the candidates of a state? Each is tried there, and what follows is earned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sfbc_core.environments import EnvironmentSource
+from sfbc_core.evaluation import Agent, episode_generator, episode_seed
+from sfbc_core.experiments.trial import Trial
+from sfbc_core.methods.sfbc import SfBC
+from sfbc_core.randomness import make_generator
+from sfbc_core.tasks.registry import Task
+from sfbc_core.trajectories import Trajectories
+
+# By profile: moments that are looked at, candidates in each, and how often each candidate is tried.
+SIZES = {"smoke": (1, 2, 2), "quick": (20, 16, 4), "full": (50, 32, 8)}
+FOLLOWED = {"selection": "sample", "alpha": 20.0}  # the policy whose values Q should be: that of the plans (Eq. 13)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A moment of an episode, at which others can start: an environment with the same seed and actions comes there again."""
+
+    env_seed: int
+    actions: Float[np.ndarray, "T act"]  # that led there
+    observation: Float[np.ndarray, " obs"]
+
+    def come_again(self, env: Any) -> Float[np.ndarray, " obs"]:
+        """Bring an environment of the same task there.
+
+        Raises:
+            ValueError: it comes to another place: what happens in it does not follow from its seed and the actions.
+        """
+        observation, _ = env.reset(seed=self.env_seed)
+        for action in self.actions:
+            observation, *_ = env.step(action)
+        if not np.array_equal(observation, self.observation):
+            raise ValueError(f"expected to come to {self.observation} again, got {observation}")
+        return observation
+
+
+def places(agent: Agent, task: EnvironmentSource, count: int, seed: int) -> list[Place]:
+    """One moment from each of `count` episodes of an agent, drawn uniformly from its steps."""
+    env, found = task.make_env(), []
+    for number in range(count):
+        env_seed, generator = episode_seed(seed, number), episode_generator(seed, number)
+        observation, _ = env.reset(seed=env_seed)
+        seen, actions, over = [], [], False
+        while not over:
+            seen.append(observation)
+            action = agent.act(torch.from_numpy(observation).float()[None], [generator])[0].cpu().numpy()
+            actions.append(action)
+            observation, _, terminated, truncated, _ = env.step(action)
+            over = terminated or truncated
+        moment = int(torch.randint(len(seen), (1,), generator=make_generator(seed, "moment", number)))
+        before = np.stack(actions)[:moment]
+        found.append(Place(env_seed, before, np.asarray(seen[moment])))
+    env.close()
+    return found
+
+
+def earnings(
+    agent: Agent, envs: list[Any], place: Place, first: Float[Tensor, "M act"], discount: float, seed: int
+) -> Float[np.ndarray, "R M"]:
+    """Discounted returns from a place, after each of M first actions, followed by an agent until the episode ends.
+
+    Args:
+        agent: what follows the first action.
+        envs: R · M environments of the task, in which all rollouts run side by side.
+        place: where they start.
+        first: the first actions.
+        discount: γ.
+        seed: of what the agent draws; the r-th rollout draws the same after each first action.
+
+    Returns:
+        Shape (R, M): R rollouts for each first action.
+
+    Raises:
+        ValueError: a number of environments that is no multiple of M, or one that does not come to the place again.
+    """
+    count = len(first)
+    if not envs or len(envs) % count:
+        raise ValueError(f"expected a multiple of {count} environments, one for each first action, got {len(envs)}")
+    for env in envs:
+        place.come_again(env)
+    generators = [episode_generator(seed, row // count) for row in range(len(envs))]
+    actions = first.cpu().numpy()[np.arange(len(envs)) % count]
+    earned, weight, running = np.zeros(len(envs)), 1.0, np.arange(len(envs))
+    while len(running):
+        observations, still = [], []
+        for row, action in zip(running, actions, strict=True):
+            observation, reward, terminated, truncated, _ = envs[row].step(action)
+            earned[row] += weight * reward
+            if not (terminated or truncated):
+                observations.append(observation)
+                still.append(row)
+        weight *= discount
+        running = np.array(still, dtype=np.int64)
+        if still:
+            states = torch.from_numpy(np.stack(observations)).float()
+            actions = agent.act(states, [generators[row] for row in still]).cpu().numpy()
+    return earned.reshape(-1, count)
+
+
+def order_of_candidates(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> list[dict[str, Any]]:
+    """What Q promises of candidates, and what is earned after them by the softmax policy whose values it should be.
+
+    Returns:
+        For each place its `position` (the first two coordinates), and for each candidate there the `promised` Q, the mean
+        that is `earned`, and the standard `error` of this mean.
+    """
+    moments, tried, tries = SIZES[trial.profile]
+    follower, found = agent.acting(**FOLLOWED), []
+    envs = [task.make_env() for _ in range(tried * tries)]
+    for number, place in enumerate(places(follower, task, moments, trial.seed)):
+        generator = make_generator(trial.seed, "tried", number)
+        state = torch.from_numpy(place.observation).float()[None]
+        candidates, promised = agent.candidates(state, tried, generator)
+        earned = earnings(follower, envs, place, candidates[0], agent.config.discount, trial.seed + 1 + number)
+        found.append(
+            {
+                "position": place.observation[:2].round(2).tolist(),
+                "promised": promised[0].double().cpu().numpy().round(5).tolist(),
+                "earned": earned.mean(0).round(5).tolist(),
+                "error": (earned.std(0, ddof=1) / np.sqrt(len(earned))).round(5).tolist(),
+            }
+        )
+    for env in envs:
+        env.close()
+    return found
