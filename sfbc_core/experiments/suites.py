@@ -56,6 +56,7 @@ def each_iteration(config: SfBCConfig, way: str = "as configured", **changes: An
 
 
 def _ways(*names: str) -> dict[str, dict[str, Any]]:
+    """Some of `WAYS`, as variants."""
     return {name: WAYS[name] for name in names}
 
 

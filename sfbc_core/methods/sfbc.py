@@ -73,7 +73,7 @@ class SfBCConfig:
             share=["discount", "held_out_share", "unknown_share"],
         )
         if self.held_out_share == 1:
-            raise ValueError("held_out_share must be below 1: μ learns from the other episodes")
+            raise ValueError("held_out_share must be below 1, got 1: μ learns from the other episodes")
         check_inverse_temperature(self.alpha)
         if self.selection in AVERAGING and self.averaged > self.num_candidates:
             raise ValueError(f"averaged must be at most the {self.num_candidates} candidates, got {self.averaged}")

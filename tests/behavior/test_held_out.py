@@ -144,7 +144,7 @@ def test_an_agent_keeps_nothing_aside_by_default(tiny_sfbc, walk):
 
 @pytest.mark.usefixtures("untyped")
 def test_impossible_shares_are_refused(tiny_sfbc, walk):
-    with pytest.raises(ValueError, match="held_out_share must be below 1"):
+    with pytest.raises(ValueError, match="held_out_share must be below 1, got 1: μ learns"):
         SfBCConfig(held_out_share=1.0)
     with pytest.raises(ValueError, match=r"held_out_share must lie in \[0, 1\], got -0.1"):
         SfBCConfig(held_out_share=-0.1)
