@@ -28,8 +28,8 @@ from sfbc_core.methods import WeightedRegressionConfig
 PACKAGE = Path(__file__).resolve().parents[1] / "sfbc_core"
 # Dataclasses that nobody configures: data, results, and what holds functions. All others are configs.
 NO_CONFIGS = {
-    *("Context", "Description", "EpisodeResults", "Fidelity", "Film", "GridWorld", "ReportedScore", "Rollouts"),
-    *("Stage", "Suite", "TabularMDP", "Task", "NumberedSteps", "Transitions", "WindowBatch", "_Part"),
+    *("Context", "Description", "EpisodeResults", "Fidelity", "Film", "GridWorld", "Place", "ReportedScore"),
+    *("Rollouts", "Stage", "Suite", "TabularMDP", "Task", "NumberedSteps", "Transitions", "WindowBatch", "_Part"),
 }
 INTEGERS = (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)
 REALS = (np.float16, np.float32, np.float64, np.longdouble)
