@@ -42,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--tasks", nargs="+", metavar="TASK", help="only these tasks of the suite")
         command.add_argument("--seeds", nargs="+", type=int, metavar="SEED", help="only these seeds")
         command.add_argument(
+            "--labels", nargs="+", metavar="LABEL", help="only these rows, by the names that list shows"
+        )
+        command.add_argument(
             "--results", type=user_path, default=RESULTS, help=f"folder of the results (default: {RESULTS})"
         )
         if name == "run":
@@ -77,7 +80,8 @@ def _markdown(frame: pd.DataFrame) -> str:
 
 def _chosen(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list[Trial]:
     trials = list(SUITES[options.suite].trials(options.profile))
-    for name, given, of in (("tasks", options.tasks, "task"), ("seeds", options.seeds, "seed")):
+    for name, of in (("tasks", "task"), ("seeds", "seed"), ("labels", "label")):
+        given = getattr(options, name)
         there = list(dict.fromkeys(getattr(trial, of) for trial in trials))
         if wrong := sorted(set(given or ()) - set(there)):
             parser.error(f"--{name}: {wrong} is not in the suite {options.suite}; expected some of {there}")

@@ -110,7 +110,7 @@ def test_the_command_runs_lists_and_prints_a_table(tmp_path, capsys, monkeypatch
     assert missing.startswith("missing ") and missing.endswith("seed 1")
     assert command.main(["table", "small", "--seeds", "1", *folder]) == 0
     assert "nothing is stored" in capsys.readouterr().out
-    assert command.main(["table", "small", *folder]) == 0
+    assert command.main(["table", "small", "--labels", "SfBC", *folder]) == 0
     assert "K = 2" in capsys.readouterr().out
 
 
@@ -120,6 +120,7 @@ def test_a_wrong_call_ends_with_a_message(monkeypatch, tmp_path, capsys):
         (["run", "small", "--jobs", "0"], "--jobs must be at least 1, got 0"),
         (["run", "small", "--seeds", "7"], r"--seeds: [7] is not in the suite small; expected some of [1, 0]"),
         (["list", "small", "--tasks", "chess"], "--tasks: ['chess'] is not in the suite small"),
+        (["run", "small", "--labels", "BC"], "--labels: ['BC'] is not in the suite small; expected some of ['SfBC']"),
     ):
         with pytest.raises(SystemExit):
             command.main(arguments)

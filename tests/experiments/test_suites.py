@@ -192,6 +192,16 @@ def test_rates_in_the_mazes_are_slower_for_those_that_ask_q_for_their_own_action
     assert rates == {"TD3+BC": 0.05, "EMaQ": 0.05, "IDQL": 0.2}
 
 
+def test_in_the_simulators_emaq_draws_fewer_candidates_and_vem_plans_less_often():
+    for task, candidates, every in (
+        ("regen/maze2d-umaze-v1", 4, 500),
+        ("regen/hopper-medium-v2", 4, 500),
+        ("toy-maze", 16, 100),
+    ):
+        emaq, vem = (method_config(method, task, "quick") for method in ("EMaQ", "VEM, τ = 0.9"))
+        assert (emaq.num_candidates, emaq.members, vem.plan_every) == (candidates, 4 if candidates == 4 else 2, every)
+
+
 @pytest.mark.parametrize("method", ["BC", "AWR", "TD3+BC", "IQL, as in locomotion"])
 def test_at_full_a_method_has_its_defaults(method):
     config = method_config(method, "hopper-medium-v2", "full", seed=3)
