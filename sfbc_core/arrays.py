@@ -51,49 +51,71 @@ def as_tensor(name: str, value: ArrayLike, rank: int, dtype: torch.dtype, device
         raise ValueError(f"{name} must hold flags (0 or 1, False or True), got other values")
     if dtype is torch.int64 and tensor.is_floating_point() and not (tensor == tensor.trunc()).all():
         raise ValueError(f"{name} must hold whole numbers, got others")
-    if tensor.dtype is torch.float64 and dtype is torch.float32:
-        _warn_of_collapse(name, tensor)
+    if dtype is torch.float32:
+        warn_of_collapse(name, tensor)
     return tensor.to(dtype).contiguous()
 
 
-def _warn_of_collapse(name: str, tensor: Float[Tensor, "N ..."]) -> None:
-    """Say so where float32 cannot hold what float64 tells apart, such as positions of 1e8 ± 1."""
-    if not tensor.numel():
-        return
-    rows = tensor.reshape(len(tensor), -1)
-    low, high = torch.aminmax(rows, dim=0)
-    largest = torch.maximum(low.abs(), high.abs())
-    moves = high - low > ROUNDING_OF_DOUBLES * largest
-    lost = moves & (high - low < FLOAT32_STEPS * torch.finfo(torch.float32).eps * largest)
-    if lost.any():
-        first = int(lost.nonzero()[0])
+def as_states(name: str, value: ArrayLike, device: torch.device) -> Float[Tensor, "N obs"]:
+    """As :func:`as_tensor`, in float32, or in float64 where float32 cannot tell apart what was given.
+
+    Raises:
+        TypeError, ValueError: as :func:`as_tensor`.
+    """
+    tensor = _of_any_shape(name, value)
+    return as_tensor(name, tensor, 2, torch.float64 if _collapsing(tensor) is not None else torch.float32, device)
+
+
+def warn_of_collapse(name: str, tensor: Tensor) -> None:
+    """Say so where float32, in which it will be used, cannot hold what float64 tells apart, such as 1e8 ± 1."""
+    if (found := _collapsing(tensor)) is not None:
+        coordinate, low, high = found
         warn_the_caller(
-            f"{name} are kept in float32, which cannot tell the values of coordinate {first} apart: they lie between "
-            f"{low[first]:.17g} and {high[first]:.17g}; subtract a constant from it, in the environment too"
+            f"{name} are used in float32, which cannot tell the values of coordinate {coordinate} apart: they lie between "
+            f"{low:.17g} and {high:.17g}; subtract a constant from it, in the environment too"
         )
 
 
+def _collapsing(tensor: Tensor) -> tuple[int, float, float] | None:
+    """The first coordinate whose values float32 cannot tell apart, with its extremes; None if there is none."""
+    if tensor.dtype is not torch.float64 or not tensor.numel() or not tensor.ndim:
+        return None
+    low, high = torch.aminmax(tensor.reshape(len(tensor), -1), dim=0)
+    largest = torch.maximum(low.abs(), high.abs())
+    moves = high - low > ROUNDING_OF_DOUBLES * largest
+    lost = moves & (high - low < FLOAT32_STEPS * torch.finfo(torch.float32).eps * largest)
+    if not lost.any():
+        return None
+    first = int(lost.nonzero()[0])
+    return first, float(low[first]), float(high[first])
+
+
 def as_floats(
-    name: str, value: ArrayLike, shape: Sequence[int | str], device: torch.device | None = None
+    name: str,
+    value: ArrayLike,
+    shape: Sequence[int | str],
+    device: torch.device | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> Float[Tensor, "..."]:
-    """A tensor of finite float32 numbers, without the gradients that `value` may carry: what models are asked with.
+    """A tensor of finite numbers, without the gradients that `value` may carry: what models are asked with.
 
     Args:
         name: of the array, for errors.
         value: as in :func:`as_tensor`.
         shape: what is expected: a number where a length is fixed, a letter where it is free, such as ``("B", 3)``.
         device: where to; None leaves a tensor where it is.
+        dtype: of the numbers.
 
     Raises:
         TypeError: something that holds no real numbers.
-        ValueError: another shape, NaN or infinity, or numbers beyond float32.
+        ValueError: another shape, NaN or infinity, or numbers beyond the dtype.
     """
     tensor = _of_any_shape(name, value)
     if not _fits(tensor.shape, shape):
         alone = tensor.ndim == 1 and _fits(tensor.shape, shape[1:])
         advice = f"; a single one is a batch of one, {name}[None]" if alone else ""
         raise ValueError(f"expected {name} of shape ({', '.join(map(str, shape))}), got {tuple(tensor.shape)}{advice}")
-    tensor = tensor.to(tensor.device if device is None else device, torch.float32)
+    tensor = tensor.to(tensor.device if device is None else device, dtype)
     check_finite(name, tensor)
     return tensor
 

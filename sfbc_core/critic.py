@@ -13,7 +13,15 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.utils.data import TensorDataset
 
-from sfbc_core.arrays import ArrayLike, as_floats, as_given, as_tensor, check_finite, warn_the_caller
+from sfbc_core.arrays import (
+    ArrayLike,
+    as_floats,
+    as_given,
+    as_tensor,
+    check_finite,
+    warn_of_collapse,
+    warn_the_caller,
+)
 from sfbc_core.configuration import config_dataclass
 from sfbc_core.files import join_parts, split_parts
 from sfbc_core.loss_log import loss_history
@@ -144,6 +152,8 @@ class QCritic:
         self.scale = self.config.scale_of(targets)
         if self.config.standardize_states:
             self.standardizer.fit(trajectories.observations)
+        else:
+            warn_of_collapse("observations", trajectories.observations)
         self.actions.fit_bounds(trajectories.action_low, trajectories.action_high)
         normalised = ((targets - self.offset) / self.scale).float().to(self.device)
 
@@ -171,7 +181,7 @@ class QCritic:
         """Q of M actions for each state, in units of reward.
 
         Args:
-            states: shape (S, obs): a tensor, or an array, lists or a DataFrame of numbers; used in float32.
+            states: shape (S, obs): a tensor, or an array, lists or a DataFrame of numbers.
             actions: shape (S, M, act), likewise.
 
         Returns:
@@ -184,7 +194,8 @@ class QCritic:
         """
         self._require_fitted()
         asked = states
-        states = as_floats("states", states, ("S", self.standardizer.mean.shape[0]))
+        mean = self.standardizer.mean
+        states = as_floats("states", states, ("S", len(mean)), dtype=mean.dtype)
         actions = as_floats("actions", actions, (len(states), "M", self.network[0].action_layer.in_features))
         rows = CHUNK_ROWS.get(self.device.type, CHUNK_ROWS["cuda"])
         chunk = max(1, rows // max(1, actions.shape[1]))

@@ -8,13 +8,14 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from sfbc_core.arrays import ROUNDING_OF_DOUBLES
 from sfbc_core.trajectories import Trajectories
 
 # A deviation below this share of the largest value is rounding, which in float32 is 6e-8 of a number.
@@ -95,7 +96,9 @@ def update_average(average: nn.Module, network: nn.Module, rate: float) -> None:
 
 
 class Standardizer(nn.Module):
-    """x ↦ (x - mean) / deviation per coordinate; the identity until :meth:`fit` is called.
+    """x ↦ (x - mean) / deviation per coordinate, in float32; the identity until :meth:`fit` is called.
+
+    The mean is float64 where the data were, which float32 could not tell apart; so are then the `x` that it asks for.
 
     The paper feeds raw states. A standardised first layer represents the same functions and only starts training from a
     better-scaled point, so the models here use it unless their config turns it off.
@@ -113,11 +116,13 @@ class Standardizer(nn.Module):
         A coordinate that never moves in the data has no deviation, and dividing by its rounding would turn that into
         signal: its unit is its size, or 1 where it is 0.
         """
+        rounding = ROUNDING_OF_DOUBLES if data.dtype is torch.float64 else ROUNDING
+        self.mean = self.mean.to(data.dtype)
         data = data.double() if data.device.type != "mps" else data
         deviation, largest = data.std(0, correction=0), data.abs().amax(0)
         unit = torch.where(largest > 0, largest, 1.0)
         self.mean.copy_(data.mean(0))
-        self.deviation.copy_(torch.where(deviation > ROUNDING * largest, deviation, unit))
+        self.deviation.copy_(torch.where(deviation > rounding * largest, deviation, unit))
 
     def fit_bounds(self, low: Float[Tensor, " dim"], high: Float[Tensor, " dim"]) -> None:
         """Take the bounds to -1 and 1; the identity, to the bit, where they are there already."""
@@ -126,7 +131,12 @@ class Standardizer(nn.Module):
 
     def forward(self, x: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
         """Standardised `x`."""
-        return (x - self.mean) / self.deviation
+        return ((x - self.mean) / self.deviation).to(self.deviation.dtype)
+
+    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:
+        if (mean := state.get(f"{prefix}mean")) is not None:
+            self.mean = self.mean.to(mean.dtype)
+        super()._load_from_state_dict(state, prefix, *rest)
 
 
 class ActionScaler(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from sfbc_core.arrays import ArrayLike, as_bounds, as_tensor, as_words, warn_the_caller
+from sfbc_core.arrays import ArrayLike, as_bounds, as_states, as_tensor, as_words, warn_the_caller
 from sfbc_core.transitions import NumberedSteps, Transitions, Windows
 
 # Actions recorded by float32 controllers overshoot their bounds by a few rounding errors.
@@ -35,7 +35,8 @@ class Trajectories:
             are the next row's observations; they are worth keeping for the transitions that a timeout cut.
 
     Arrays, lists, tensors and DataFrames are accepted; they are kept as contiguous float32 (flags: bool) tensors on the
-    device of the observations. A last transition with neither flag is treated as a timeout, with a warning.
+    device of the observations; states that float32 cannot tell apart, such as positions of 1e8 ± 1, in float64. A last
+    transition with neither flag is treated as a timeout, with a warning.
 
     Raises:
         TypeError: arrays of anything but real numbers.
@@ -63,7 +64,7 @@ class Trajectories:
         next_observations: ArrayLike | None = None,
     ) -> None:
         device = observations.device if isinstance(observations, Tensor) else torch.device("cpu")
-        self.observations = as_tensor("observations", observations, 2, torch.float32, device)
+        self.observations = as_states("observations", observations, device)
         self.actions = as_tensor("actions", actions, 2, torch.float32, device)
         self.rewards = as_tensor("rewards", rewards, 1, torch.float32, device)
         self.terminals = as_tensor("terminals", terminals, 1, torch.bool, device)
@@ -71,7 +72,8 @@ class Trajectories:
         self.timeouts = as_tensor("timeouts", timeouts, 1, torch.bool, device)
         self.next_observations = None
         if next_observations is not None:
-            self.next_observations = as_tensor("next_observations", next_observations, 2, torch.float32, device)
+            dtype = self.observations.dtype
+            self.next_observations = as_tensor("next_observations", next_observations, 2, dtype, device)
         self.action_low, self.action_high = as_bounds(action_low, action_high, self.action_dim, device)
         self._check_lengths()
         self._check_values()

@@ -10,7 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfbc_core import Trajectories
+from sfbc_core import CriticConfig, GaussianConfig, QCritic, TrainingConfig, Trajectories
+from sfbc_core.behavior import GaussianBehavior
 from sfbc_core.trajectories import ROWS_CHECKED_AT_ONCE
 
 
@@ -150,17 +151,41 @@ def test_backwards_rows_are_read_backwards():
     assert Trajectories(**columns(rewards=np.arange(4.0)[::-1])).rewards.tolist() == [3, 2, 1, 0]
 
 
-def test_what_float32_cannot_tell_apart_is_said(recwarn):
-    states = np.array([[1e8 - 1, 0.1], [1e8, 0.1], [1e8 + 1, 0.1], [1e8, 0.1]])
-    Trajectories(**columns(observations=states))
+FAR = np.array([[1e8 - 1, 0.1], [1e8, 0.1], [1e8 + 1, 0.1], [1e8, 0.1]])  # the second rests at a rounded number
+
+
+def test_states_that_float32_cannot_tell_apart_are_kept_in_float64(recwarn):
+    data = Trajectories(**columns(observations=FAR, next_observations=FAR + 1))
+    assert data.observations.tolist() == FAR.tolist() and data.next_observations.tolist() == (FAR + 1).tolist()
+    assert data.select_episodes([True] * len(data.episode_ends)).observations.dtype is torch.float64
+    near = Trajectories(**columns(observations=FAR - [1e8, 0]))
+    assert near.observations.dtype is torch.float32 and near.fingerprint() != data.fingerprint() and not recwarn
+
+
+def test_what_float32_cannot_tell_apart_is_said_where_it_is_used_in_float32(recwarn):
+    rewards = 1e8 + np.array([-1.0, 0.0, 1.0, 0.0])
+    Trajectories(**columns(rewards=rewards))
     (warning,) = recwarn
     assert "cannot tell the values of coordinate 0 apart: they lie between 99999999 and 100000001" in str(
         warning.message
     )
     assert warning.filename == __file__
-    recwarn.clear()
-    Trajectories(**columns(observations=states - [1e8, 0]))  # and one that only rests, at a number that is rounded
-    assert not recwarn
+
+
+@pytest.mark.parametrize(
+    "learn",
+    [
+        lambda data: GaussianBehavior(GaussianConfig(standardize_states=False, training=TrainingConfig(2))).fit(data),
+        lambda data: QCritic(CriticConfig(standardize_states=False, training=TrainingConfig(2))).fit(
+            data, data.rewards
+        ),
+    ],
+    ids=["behavior", "critic"],
+)
+def test_states_that_are_not_standardised_are_used_in_float32_which_is_said(learn):
+    data = Trajectories(**columns(observations=FAR))
+    with pytest.warns(UserWarning, match=r"observations are used in float32, which cannot tell .* coordinate 0 apart"):
+        learn(data)
 
 
 def test_an_array_that_must_not_be_written_to_is_copied(recwarn):

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from sfbc_core.arrays import ArrayLike, as_floats, as_given, as_tensor
+from sfbc_core.arrays import ArrayLike, as_floats, as_given, as_tensor, warn_of_collapse
 from sfbc_core.files import join_parts, split_parts
 from sfbc_core.loss_log import loss_history
 from sfbc_core.networks import ActionScaler, Standardizer, seeded_layers
@@ -73,6 +73,11 @@ class BehaviorModel(ABC):
         return self.standardizer.mean.shape[0]
 
     @property
+    def observation_dtype(self) -> torch.dtype:
+        """In which states are asked for: float32, or float64 where those of the data were."""
+        return self.standardizer.mean.dtype
+
+    @property
     def action_dim(self) -> int:
         """Number of action coordinates."""
         return self.scaler.low.shape[0]
@@ -110,6 +115,8 @@ class BehaviorModel(ABC):
         self.scaler.fit(trajectories)
         if getattr(self.config, "standardize_states", True):
             self.standardizer.fit(trajectories.observations)
+        else:
+            warn_of_collapse("observations", trajectories.observations)
         states = self.standardizer(trajectories.observations)
         actions = self.scaler.scale(trajectories.actions)
 
@@ -141,7 +148,7 @@ class BehaviorModel(ABC):
         """Draw `n` actions from μ(·|s) for each state.
 
         Args:
-            states: shape (S, obs): a tensor, or an array, lists or a DataFrame of numbers; used in float32.
+            states: shape (S, obs): a tensor, or an array, lists or a DataFrame of numbers.
             n: samples a state, at least 1.
             generator: one, or one for each state; by default the model's own, seeded by its seed.
 
@@ -212,7 +219,8 @@ class BehaviorModel(ABC):
     def _standardized(self, states: Float[Tensor, "S obs"] | ArrayLike) -> Float[Tensor, "S obs"]:
         """Raw states as the network sees them."""
         self._require_fitted()
-        return self.standardizer(as_floats("states", states, ("S", self.observation_dim), self.device))
+        shape = ("S", self.observation_dim)
+        return self.standardizer(as_floats("states", states, shape, self.device, self.observation_dtype))
 
     def _require_fitted(self) -> None:
         if self.network is None:

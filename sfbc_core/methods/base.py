@@ -77,7 +77,8 @@ class Method(ABC):
     def models(self) -> Mapping[str, Model]:
         """Everything that :meth:`act` needs, by name; not yet fitted in an agent that is not.
 
-        The first of them tells the width of the data's observations as its `observation_dim`.
+        The first of them tells the width of the data's observations as its `observation_dim`, and their precision as its
+        `observation_dtype`.
         """
 
     def act(
@@ -86,7 +87,8 @@ class Method(ABC):
         """An action for each observation.
 
         Args:
-            observations: shape (B, obs): a tensor, or an array, lists or a DataFrame of numbers; used in float32.
+            observations: shape (B, obs): a tensor, or an array, lists or a DataFrame of numbers, used in the precision of
+                the data's.
             generator: one, or one for each row; by default the agent's own.
 
         Returns:
@@ -113,11 +115,22 @@ class Method(ABC):
             RuntimeError, TypeError, ValueError: as :meth:`act`.
         """
         self._require_fitted()
-        width = next(iter(self.models().values())).observation_dim
-        states = as_floats("observations", observations, ("B", width), self.device)
+        model = next(iter(self.models().values()))
+        shape = ("B", model.observation_dim)
+        states = as_floats("observations", observations, shape, self.device, model.observation_dtype)
         if isinstance(generator, Sequence) and len(generator) != len(states):
             raise ValueError(f"expected one generator for each of {len(states)} rows, got {len(generator)}")
         return as_given(decide(states, self.acting_generator if generator is None else generator), observations)
+
+    @property
+    def observation_dtype(self) -> torch.dtype:
+        """In which `evaluate` keeps observations: float32, or float64 where float32 could not tell those of the data apart.
+
+        Raises:
+            RuntimeError: the agent is not fitted.
+        """
+        self._require_fitted()
+        return next(iter(self.models().values())).observation_dtype
 
     def start(self, episodes: int) -> Policy:
         """What acts in so many new episodes. A method with a memory returns a policy that keeps it."""

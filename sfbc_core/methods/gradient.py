@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sfbc_core.arrays import warn_of_collapse
 from sfbc_core.files import join_parts, split_parts
 from sfbc_core.loss_log import loss_history
 from sfbc_core.methods.base import Method
@@ -43,6 +44,11 @@ class Networks(nn.ModuleDict):
     def observation_dim(self) -> int:
         """Number of state coordinates."""
         return len(self.states.mean)
+
+    @property
+    def observation_dtype(self) -> torch.dtype:
+        """In which states are asked for: float32, or float64 where those of the data were."""
+        return self.states.mean.dtype
 
     def build(self, obs_dim: int, act_dim: int) -> None:
         """Fresh networks for data of that shape."""
@@ -122,6 +128,8 @@ class GradientMethod(Method):
         self.nets.build(data.observation_dim, data.action_dim)
         if self.standardize_states:
             self.nets.states.fit(data.observations)
+        else:
+            warn_of_collapse("observations", data.observations)
         self.nets.actions.fit(data)
         self.nets.history = train(
             dict(self.nets),

@@ -54,6 +54,25 @@ def test_the_unit_of_observations_makes_no_difference(config, walk, power):
     assert torch.equal(*actions)
 
 
+@EVERY
+def test_far_from_the_origin_it_learns_and_acts_as_near_it(config, walk, tmp_path):
+    """Positions around 1e8, whose float32 neighbors are 8 apart: in float64 the same actions to rounding, reloaded too."""
+    far = walk.observations.double() + torch.tensor([1e8, 0.0, 0.0])
+    data = walk.replace(observations=far)
+    assert (
+        data.observations.dtype is torch.float64
+        and data.to("cpu").transitions().next_observations.dtype is torch.float64
+    )
+    one, other = fitted(config, walk), fitted(config, data, tmp_path / "run")
+    other.save(tmp_path)
+    loaded = Method.load(tmp_path)
+    assert one.observation_dtype is torch.float32 and loaded.observation_dtype is torch.float64
+    near = one.act(walk.observations[:9], generators(9))
+    assert len(near.unique(dim=0)) > 1, "it tells states apart"
+    for agent in (other, loaded):
+        torch.testing.assert_close(agent.act(far[:9], generators(9)), near, atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("power", [-20, 10])
 @pytest.mark.parametrize("kind", [SfBCConfig, WeightedRegressionConfig, DecisionTransformerConfig])
 def test_the_unit_of_rewards_makes_no_difference(kind, walk, power):
