@@ -134,8 +134,8 @@ class Standardizer(nn.Module):
         return ((x - self.mean) / self.deviation).to(self.deviation.dtype)
 
     def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:
-        if (mean := state.get(f"{prefix}mean")) is not None:
-            self.mean = self.mean.to(mean.dtype)
+        if (mean := state.get(f"{prefix}mean")) is not None and mean.dtype is torch.float64:
+            self.mean = self.mean.double()
         super()._load_from_state_dict(state, prefix, *rest)
 
 

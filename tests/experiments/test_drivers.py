@@ -30,7 +30,7 @@ class Straight(Method):
 
     def models(self):
         tensors = {"weight": torch.zeros(3, 4), "bias": torch.zeros(3)}
-        part = SimpleNamespace(tensors=lambda: tensors, observation_dim=self.width)
+        part = SimpleNamespace(tensors=lambda: tensors, observation_dim=self.width, observation_dtype=torch.float32)
         return {"a": part, "b": part}
 
 
