@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -134,3 +136,37 @@ def order_of_candidates(trial: Trial, agent: SfBC, task: Task, data: Trajectorie
     for env in envs:
         env.close()
     return found
+
+
+def summary_of_order(found: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """What :func:`order_of_candidates` found, in a few numbers, each a mean over the places.
+
+    Args:
+        found: its answer; the places, with two candidates or more in each.
+
+    Returns:
+        `rank correlation` of promised and earned among the candidates of a place, over the places where not all earned the
+        same, with its `error`; `promised gain` and `earned gain`, of the candidate with the largest Q over the mean of its
+        place, the latter with its `gain error`; `not chance`, the share of the variance of what is earned in a place that
+        standard errors do not explain, negative where they explain more than there is. The two errors are standard errors
+        over places. NaN where there are too few places.
+    """
+    correlations, promised_gains, earned_gains, variances, chances = [], [], [], [], []
+    for place in found:
+        promised, earned = np.array(place["promised"]), np.array(place["earned"])
+        if np.ptp(earned) > 0 and np.ptp(promised) > 0:
+            correlations.append(pd.Series(promised).corr(pd.Series(earned), method="spearman"))
+        best = int(promised.argmax())
+        promised_gains.append(promised[best] - promised.mean())
+        earned_gains.append(earned[best] - earned.mean())
+        variances.append(earned.var(ddof=1))
+        chances.append(np.square(place["error"]).mean())
+    correlation, gain = pd.Series(correlations, dtype=float), pd.Series(earned_gains)
+    return {
+        "rank correlation": float(correlation.mean()),
+        "error": float(correlation.sem()),
+        "promised gain": float(np.mean(promised_gains)),
+        "earned gain": float(gain.mean()),
+        "gain error": float(gain.sem()),
+        "not chance": 1 - np.sum(chances) / np.sum(variances) if np.sum(variances) > 0 else float("nan"),
+    }

@@ -11,7 +11,7 @@ import torch
 
 from sfbc_core import SfBC, Trajectories
 from sfbc_core.experiments import rollouts
-from sfbc_core.experiments.rollouts import Place, earnings, order_of_candidates, places
+from sfbc_core.experiments.rollouts import Place, earnings, order_of_candidates, places, summary_of_order
 from sfbc_core.experiments.trial import Trial
 
 STEPS = 6
@@ -116,3 +116,39 @@ def test_an_agents_candidates_are_tried_and_their_q_stands_beside(tiny_sfbc, gen
         np.testing.assert_allclose(entry["earned"], earned.mean(0), atol=1e-5)
         np.testing.assert_allclose(entry["error"], np.abs(earned[0] - earned[1]) / 2, atol=1e-5)  # of two, by hand
         assert entry["position"] == place.observation[:2].round(2).tolist()
+
+
+def test_the_summary_of_the_order_worked_by_hand():
+    one = {"promised": [1.0, 2.0, 4.0], "earned": [0.0, 1.0, 2.0], "error": [0.5, 0.5, 0.5]}  # the same order
+    other = {"promised": [1.0, 2.0, 0.0], "earned": [0.0, 0.0, 3.0], "error": [0.5, 0.5, 0.5]}  # the best is the worst
+    flat = {
+        "promised": [1.0, 2.0, 3.0],
+        "earned": [1.0, 1.0, 1.0],
+        "error": [0.0, 0.0, 0.0],
+    }  # no order to be right about
+    found = summary_of_order([one, other, flat])
+    # Ranks of `other`: (2, 3, 1) and (1.5, 1.5, 3), whose correlation is -√3/2.
+    low = -(3**0.5) / 2
+    assert found["rank correlation"] == pytest.approx((1 + low) / 2)
+    assert found["error"] == pytest.approx((1 - low) / 2)  # of two numbers: half of their difference
+    assert found["promised gain"] == pytest.approx((5 / 3 + 1 + 1) / 3)
+    assert found["earned gain"] == pytest.approx((1 - 1 + 0) / 3)
+    assert found["gain error"] == pytest.approx(1 / 3**0.5)
+    assert found["not chance"] == pytest.approx(1 - (0.25 + 0.25) / (1 + 3))
+
+
+def test_errors_that_explain_all_there_is_leave_nothing(generator):
+    """Candidates that are all alike, each tried four times: what they earn differs by chance alone."""
+    tries = torch.randn(400, 4, 16, generator=generator, dtype=torch.float64).numpy()
+    places = [
+        {
+            "promised": list(range(16)),
+            "earned": of.mean(0).tolist(),
+            "error": (of.std(0, ddof=1) / 2).tolist(),
+        }
+        for of in tries
+    ]
+    found = summary_of_order(places)
+    # 6000 degrees of freedom of the variance, 19,200 of the errors: a relative deviation of about 0.021.
+    assert abs(found["not chance"]) < 4 * 0.021
+    assert abs(found["rank correlation"]) < 4 * found["error"] and abs(found["earned gain"]) < 4 * found["gain error"]

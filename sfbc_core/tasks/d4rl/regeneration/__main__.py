@@ -40,7 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("task", metavar="TASK", help="D4RL's name, such as maze2d-umaze-v1")
     parser.add_argument("--steps", type=int, help="number of transitions (default: as many as D4RL's file has)")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same data (default: 0)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="the same seed makes the same data, on the same kind of processor (default: 0)",
+    )
     parser.add_argument(
         "--policy", action="append", default=[], metavar="FILE", help="an .npz file; give it twice for medium-expert"
     )
