@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sfbc_core.experiments.profiles import choose
 from sfbc_core.experiments.settings import METHOD_CONFIGS, method_config
@@ -16,10 +17,18 @@ VEM_ONCE = f"VEM, τ = {VEMConfig().expectile:g}"  # where not every τ is tried
 ONCE = [method for method in METHOD_CONFIGS if method == VEM_ONCE or not method.startswith("VEM, ")]
 # Ways to act by method: IDQL's paper draws by weights, which leave much to chance, and has a greedy choice beside it.
 WAYS = {"IDQL": {AS_CONFIGURED: {}, "greedy": {"selection": "greedy"}}}
+# In the simulators, for methods that take the best of some draws: without the choice.
+ONE_CANDIDATE = {AS_CONFIGURED: {}, "one candidate": {"num_candidates": 1}}
+SIMULATOR_WAYS = {**WAYS, "EMaQ": ONE_CANDIDATE, "Diffusion-QL": ONE_CANDIDATE}
 
 
 def _trials(
-    profile: str, methods: Iterable[str], seeds: int, transitions: Mapping[str, int | None], episodes: int
+    profile: str,
+    methods: Iterable[str],
+    seeds: int,
+    transitions: Mapping[str, int | None],
+    episodes: int,
+    ways: Mapping[str, Mapping[str, Mapping[str, Any]]] = WAYS,
 ) -> list[Trial]:
     """Each method with each seed on each task of `transitions`, which says how many to make; None for those on file."""
     return [
@@ -27,7 +36,7 @@ def _trials(
             task,
             method_config(method, task, profile, seed),
             episodes,
-            WAYS.get(method, {AS_CONFIGURED: {}}),
+            ways.get(method, {AS_CONFIGURED: {}}),
             transitions=size,
             label=method,
             profile=profile,
@@ -70,4 +79,5 @@ def simulator_trials(profile: str) -> list[Trial]:
         seeds=choose(profile, smoke=1, quick=1, full=3),
         transitions={UMAZE: choose(profile, smoke=2_000, quick=1_000_000, full=1_000_000), f"regen/{HOPPER}": None},
         episodes=choose(profile, smoke=1, quick=20, full=100),
+        ways=SIMULATOR_WAYS,
     )

@@ -206,3 +206,10 @@ def test_in_the_simulators_emaq_draws_fewer_candidates_and_vem_plans_less_often(
 def test_at_full_a_method_has_its_defaults(method):
     config = method_config(method, "hopper-medium-v2", "full", seed=3)
     assert config == replace(type(config)(), seed=3, **({"rewards": "return_range"} if "IQL" in method else {}))
+
+
+def test_in_the_simulators_two_methods_are_tried_without_their_choice_of_the_best():
+    for profile in ("smoke", "quick"):
+        ways = {t.label: dict(t.variants) for t in SUITES["simulators"].trials(profile) if len(t.variants) > 1}
+        assert set(ways) == {"IDQL", "EMaQ", "Diffusion-QL"}
+        assert ways["EMaQ"] == {"as configured": {}, "one candidate": {"num_candidates": 1}} == ways["Diffusion-QL"]
