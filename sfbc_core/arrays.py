@@ -57,27 +57,34 @@ def as_tensor(name: str, value: ArrayLike, rank: int, dtype: torch.dtype, device
 
 
 def as_states(name: str, value: ArrayLike, device: torch.device) -> Float[Tensor, "N obs"]:
-    """As :func:`as_tensor`, in float32, or in float64 where float32 cannot tell apart what was given.
+    """As :func:`as_tensor`, in float32; with a warning in float64, where float32 cannot tell apart what was given.
 
     Raises:
         TypeError, ValueError: as :func:`as_tensor`.
     """
-    tensor = _of_any_shape(name, value)
-    return as_tensor(name, tensor, 2, torch.float64 if _collapsing(tensor) is not None else torch.float32, device)
+    tensor, dtype = _of_any_shape(name, value), torch.float32
+    if (found := _collapsing(tensor)) is not None and tensor.abs().max() <= torch.finfo(torch.float32).max:
+        coordinates, low, high = found
+        warn_the_caller(
+            f"{name} are kept in float64: float32 cannot tell the values of coordinate {coordinates} apart; the first lie "
+            f"between {low:.17g} and {high:.17g}. They are standardised like the others: put a constant in place of noise"
+        )
+        dtype = torch.float64
+    return as_tensor(name, tensor.to(dtype), 2, dtype, device)
 
 
 def warn_of_collapse(name: str, tensor: Tensor) -> None:
     """Say so where float32, in which it will be used, cannot hold what float64 tells apart, such as 1e8 ± 1."""
     if (found := _collapsing(tensor)) is not None:
-        coordinate, low, high = found
+        coordinates, low, high = found
         warn_the_caller(
-            f"{name} are used in float32, which cannot tell the values of coordinate {coordinate} apart: they lie between "
-            f"{low:.17g} and {high:.17g}; subtract a constant from it, in the environment too"
+            f"{name} are used in float32, which cannot tell the values of coordinate {coordinates} apart: the first lie "
+            f"between {low:.17g} and {high:.17g}; subtract a constant from them, in the environment too"
         )
 
 
-def _collapsing(tensor: Tensor) -> tuple[int, float, float] | None:
-    """The first coordinate whose values float32 cannot tell apart, with its extremes; None if there is none."""
+def _collapsing(tensor: Tensor) -> tuple[str, float, float] | None:
+    """The coordinates whose values float32 cannot tell apart, and the extremes of the first; None if there is none."""
     if tensor.dtype is not torch.float64 or not tensor.numel() or not tensor.ndim:
         return None
     low, high = torch.aminmax(tensor.reshape(len(tensor), -1), dim=0)
@@ -86,8 +93,8 @@ def _collapsing(tensor: Tensor) -> tuple[int, float, float] | None:
     lost = moves & (high - low < FLOAT32_STEPS * torch.finfo(torch.float32).eps * largest)
     if not lost.any():
         return None
-    first = int(lost.nonzero()[0])
-    return first, float(low[first]), float(high[first])
+    found = lost.nonzero()[:, 0].tolist()
+    return ", ".join(map(str, found)), float(low[found[0]]), float(high[found[0]])
 
 
 def as_floats(

@@ -193,9 +193,8 @@ class QCritic:
             ValueError: shapes that do not fit the data or each other, or NaN or infinity.
         """
         self._require_fitted()
-        asked = states
-        mean = self.standardizer.mean
-        states = as_floats("states", states, ("S", len(mean)), dtype=mean.dtype)
+        asked, shape = states, ("S", len(self.standardizer.mean))
+        states = as_floats("states", states, shape, dtype=self.observation_dtype)
         actions = as_floats("actions", actions, (len(states), "M", self.network[0].action_layer.in_features))
         rows = CHUNK_ROWS.get(self.device.type, CHUNK_ROWS["cuda"])
         chunk = max(1, rows // max(1, actions.shape[1]))
@@ -206,6 +205,11 @@ class QCritic:
             given = self.actions(actions[part].to(self.device))
             result[part] = self.network(inputs, given).mean(0)
         return as_given(result * self.scale + self.offset, asked)
+
+    @property
+    def observation_dtype(self) -> torch.dtype:
+        """In which states are asked for: float32, or float64 where those of the data were."""
+        return self.standardizer.mean.dtype
 
     def member(self, index: int) -> QCritic:
         """The critic that is one of the members alone; it shares the weights and the scale.

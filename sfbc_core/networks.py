@@ -120,9 +120,10 @@ class Standardizer(nn.Module):
         self.mean = self.mean.to(data.dtype)
         data = data.double() if data.device.type != "mps" else data
         deviation, largest = data.std(0, correction=0), data.abs().amax(0)
-        unit = torch.where(largest > 0, largest, 1.0)
+        smallest = torch.finfo(self.deviation.dtype).tiny  # by less one cannot divide
+        unit = torch.where(largest > smallest, largest, 1.0)
         self.mean.copy_(data.mean(0))
-        self.deviation.copy_(torch.where(deviation > rounding * largest, deviation, unit))
+        self.deviation.copy_(torch.where(deviation > (rounding * largest).clamp_min(smallest), deviation, unit))
 
     def fit_bounds(self, low: Float[Tensor, " dim"], high: Float[Tensor, " dim"]) -> None:
         """Take the bounds to -1 and 1; the identity, to the bit, where they are there already."""

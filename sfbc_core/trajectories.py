@@ -177,7 +177,10 @@ class Trajectories:
             raise TypeError(f"expected some of {[*kept, 'next_observations']}, got {sorted(wrong)}")
         if ("observations" in tensors) != ("next_observations" in tensors) and "next_observations" in kept:
             raise ValueError("observations and next_observations belong together: replace both or neither")
-        return Trajectories(**(kept | self.bounds() | tensors))
+        other = Trajectories(**(kept | self.bounds() | tensors))
+        if "observations" not in tensors:
+            other.observations = self.observations  # in their precision, also where a part does not need it
+        return other
 
     def transitions(self) -> Transitions:
         """(s, a, r, s', terminal) as methods need them that learn from single steps.

@@ -156,8 +156,18 @@ FAR = np.array([[1e8 - 1, 0.1], [1e8, 0.1], [1e8 + 1, 0.1], [1e8, 0.1]])  # the 
 
 def test_states_that_float32_cannot_tell_apart_are_kept_in_float64(recwarn):
     data = Trajectories(**columns(observations=FAR, next_observations=FAR + 1))
+    (warning,) = recwarn
+    assert (
+        "kept in float64: float32 cannot tell the values of coordinate 0 apart; the first lie between 99999999"
+        in str(warning.message)
+    )
+    assert warning.filename == __file__
+    recwarn.clear()
     assert data.observations.tolist() == FAR.tolist() and data.next_observations.tolist() == (FAR + 1).tolist()
     assert data.select_episodes([True] * len(data.episode_ends)).observations.dtype is torch.float64
+    resting = data.select_episodes([True])._with({name: tensor[1:2] for name, tensor in data.tensors().items()})
+    again = resting.replace(rewards=[2.0], timeouts=[True])
+    assert again.observations.tolist() == [[1e8, 0.1]] and again.observations.dtype is torch.float64
     near = Trajectories(**columns(observations=FAR - [1e8, 0]))
     assert near.observations.dtype is torch.float32 and near.fingerprint() != data.fingerprint() and not recwarn
 
@@ -166,10 +176,17 @@ def test_what_float32_cannot_tell_apart_is_said_where_it_is_used_in_float32(recw
     rewards = 1e8 + np.array([-1.0, 0.0, 1.0, 0.0])
     Trajectories(**columns(rewards=rewards))
     (warning,) = recwarn
-    assert "cannot tell the values of coordinate 0 apart: they lie between 99999999 and 100000001" in str(
-        warning.message
+    assert (
+        "used in float32, which cannot tell the values of coordinate 0 apart: the first lie between 99999999 and"
+        in str(warning.message)
     )
     assert warning.filename == __file__
+
+
+def test_states_beyond_float32_are_refused_beside_such_too():
+    states = np.column_stack([FAR[:, 0], [1e39, 0, 0, 0]])
+    with pytest.raises(ValueError, match="observations must be finite, found NaN or infinity first at transition 0"):
+        Trajectories(**columns(observations=states))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +200,8 @@ def test_what_float32_cannot_tell_apart_is_said_where_it_is_used_in_float32(recw
     ids=["behavior", "critic"],
 )
 def test_states_that_are_not_standardised_are_used_in_float32_which_is_said(learn):
-    data = Trajectories(**columns(observations=FAR))
+    with pytest.warns(UserWarning, match="are kept in float64"):
+        data = Trajectories(**columns(observations=FAR))
     with pytest.warns(UserWarning, match=r"observations are used in float32, which cannot tell .* coordinate 0 apart"):
         learn(data)
 

@@ -42,7 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--tasks", nargs="+", metavar="TASK", help="only these tasks of the suite")
         command.add_argument("--seeds", nargs="+", type=int, metavar="SEED", help="only these seeds")
         command.add_argument(
-            "--labels", nargs="+", metavar="LABEL", help="only these rows, by the names that list shows"
+            "--labels",
+            nargs="+",
+            metavar="LABEL",
+            help="only these rows, by the names that list shows; in quotes where they have spaces",
         )
         command.add_argument(
             "--results", type=user_path, default=RESULTS, help=f"folder of the results (default: {RESULTS})"

@@ -47,8 +47,12 @@ def two_by_two(profile: str, seed: int) -> dict[str, SfBCConfig]:
     shared: dict[str, Any] = {"planning_iterations": 2, "held_out_share": HELD_OUT_SHARE, "seed": seed}
     if profile == "smoke":
         config = smoke_config(value_every=10, **shared)
-        longer = replace(config.behavior, training=TrainingConfig.small(20))
-        return {"short μ, short Q": config, "long μ, short Q": replace(config, behavior=longer)}
+        return {
+            f"{length} μ, short Q": replace(
+                config, behavior=replace(config.behavior, training=TrainingConfig.small(gradient_steps, log_every=5))
+            )
+            for length, gradient_steps in (("short", 10), ("long", 20))
+        }
     steps = choose(profile, smoke=0, quick={"short": 8_000, "long": 60_000}, full={"short": 8_000, "long": 586_000})
     configs = {}
     for length, behavior_steps in steps.items():

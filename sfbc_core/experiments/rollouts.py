@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfbc_core.environments import EnvironmentSource
-from sfbc_core.evaluation import Agent, episode_generator, episode_seed
+from sfbc_core.evaluation import Agent, episode_generator, episode_seed, observation_dtype
 from sfbc_core.experiments.trial import Trial
 from sfbc_core.methods.sfbc import SfBC
 from sfbc_core.randomness import make_generator
@@ -56,7 +56,8 @@ def places(agent: Agent, task: EnvironmentSource, count: int, seed: int) -> list
         seen, actions, over = [], [], False
         while not over:
             seen.append(observation)
-            action = agent.act(torch.from_numpy(observation).float()[None], [generator])[0].cpu().numpy()
+            state = torch.from_numpy(observation).to(observation_dtype(agent))[None]
+            action = agent.act(state, [generator])[0].cpu().numpy()
             actions.append(action)
             observation, _, terminated, truncated, _ = env.step(action)
             over = terminated or truncated
@@ -105,7 +106,7 @@ def earnings(
         weight *= discount
         running = np.array(still, dtype=np.int64)
         if still:
-            states = torch.from_numpy(np.stack(observations)).float()
+            states = torch.from_numpy(np.stack(observations)).to(observation_dtype(agent))
             actions = agent.act(states, [generators[row] for row in still]).cpu().numpy()
     return earned.reshape(-1, count)
 
@@ -122,7 +123,7 @@ def order_of_candidates(trial: Trial, agent: SfBC, task: Task, data: Trajectorie
     envs = [task.make_env() for _ in range(tried * tries)]
     for number, place in enumerate(places(follower, task, moments, trial.seed)):
         generator = make_generator(trial.seed, "tried", number)
-        state = torch.from_numpy(place.observation).float()[None]
+        state = torch.from_numpy(place.observation).to(observation_dtype(agent))[None]
         candidates, promised = agent.candidates(state, tried, generator)
         earned = earnings(follower, envs, place, candidates[0], agent.config.discount, trial.seed + 1 + number)
         found.append(
@@ -148,8 +149,9 @@ def summary_of_order(found: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         `rank correlation` of promised and earned among the candidates of a place, over the places where not all earned the
         same, with its `error`; `promised gain` and `earned gain`, of the candidate with the largest Q over the mean of its
         place, the latter with its `gain error`; `not chance`, the share of the variance of what is earned in a place that
-        standard errors do not explain, negative where they explain more than there is. The two errors are standard errors
-        over places. NaN where there are too few places.
+        standard errors do not explain. It is a lower bound, and can be negative: the tries of a place share their draws, so
+        the errors of its candidates may have a part in common. The two errors are standard errors over places. NaN where
+        there are too few places.
     """
     correlations, promised_gains, earned_gains, variances, chances = [], [], [], [], []
     for place in found:
@@ -168,5 +170,5 @@ def summary_of_order(found: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         "promised gain": float(np.mean(promised_gains)),
         "earned gain": float(gain.mean()),
         "gain error": float(gain.sem()),
-        "not chance": 1 - np.sum(chances) / np.sum(variances) if np.sum(variances) > 0 else float("nan"),
+        "not chance": float(1 - np.sum(chances) / np.sum(variances)) if np.sum(variances) > 0 else float("nan"),
     }

@@ -173,12 +173,10 @@ SLOW = {"target_rate": 0.05}
 IN_MAZES: dict[type, dict[str, Any]] = dict.fromkeys(
     (BCQConfig, CQLConfig, TD3BCConfig, DiffusionQLConfig, EMaQConfig), SLOW
 )
-# For EMaQ four candidates, of which four networks find fewer errors, do for both simulators, and cost a quarter. A plan of
-# VEM's is along a million transitions or two, where the car has some thousands: it is renewed five times less often.
-IN_SIMULATORS: dict[type, dict[str, Any]] = {
-    EMaQConfig: {"num_candidates": 4, "members": 4},
-    VEMConfig: {"plan_every": 500},
-}
+# EMaQ takes the best of four by four networks, where it finds fewer of their errors than the best of sixteen by two.
+FEW_CANDIDATES = {"num_candidates": 4, "members": 4}
+# On the hopper a plan of VEM's is along two million transitions, where the car has some thousands: it is renewed less often.
+SELDOM = {"plan_every": 500}
 # In locomotion each step is rewarded and nothing has to come from far. There all that bootstrap have the rates of their
 # defaults: fast ones left noise in the values, by which IQL weighs the actions, and its hopper fell at once.
 ROBOTS = ("hopper", "halfcheetah", "walker2d")
@@ -197,11 +195,13 @@ def _steps(task: str, profile: str) -> int:
 
 
 def _small(kind: Any, task: str, profile: str, **options: Any) -> Any:
-    """The small budget of a method; in the simulators more steps and other rates for some that bootstrap."""
+    """The small budget of a method; in the simulators other steps, rates and sizes for some, see the constants above."""
     steps, family = _steps(task, profile), _family(task)
     more = choose(profile, smoke=steps, quick=8_000, full=steps)
-    if family in (*ROBOTS, "maze2d"):
-        options = IN_SIMULATORS.get(kind, {}) | options
+    if family in (*ROBOTS, "maze2d") and kind is EMaQConfig:
+        options = FEW_CANDIDATES | options
+    if family in ROBOTS and kind is VEMConfig:
+        options = SELDOM | options
     if family in ROBOTS and kind in BOOTSTRAPPING:
         default = kind()
         rates = {name: getattr(default, name) for name in RATES if hasattr(default, name)}

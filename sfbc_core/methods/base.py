@@ -77,8 +77,8 @@ class Method(ABC):
     def models(self) -> Mapping[str, Model]:
         """Everything that :meth:`act` needs, by name; not yet fitted in an agent that is not.
 
-        The first of them tells the width of the data's observations as its `observation_dim`, and their precision as its
-        `observation_dtype`.
+        The first of them tells the width of the data's observations as its `observation_dim`. One that asks for states in
+        float64 says so by its `observation_dtype`.
         """
 
     def act(
@@ -115,9 +115,8 @@ class Method(ABC):
             RuntimeError, TypeError, ValueError: as :meth:`act`.
         """
         self._require_fitted()
-        model = next(iter(self.models().values()))
-        shape = ("B", model.observation_dim)
-        states = as_floats("observations", observations, shape, self.device, model.observation_dtype)
+        shape = ("B", next(iter(self.models().values())).observation_dim)
+        states = as_floats("observations", observations, shape, self.device, self.observation_dtype)
         if isinstance(generator, Sequence) and len(generator) != len(states):
             raise ValueError(f"expected one generator for each of {len(states)} rows, got {len(generator)}")
         return as_given(decide(states, self.acting_generator if generator is None else generator), observations)
@@ -130,7 +129,8 @@ class Method(ABC):
             RuntimeError: the agent is not fitted.
         """
         self._require_fitted()
-        return next(iter(self.models().values())).observation_dtype
+        wanted = {getattr(model, "observation_dtype", torch.float32) for model in self.models().values()}
+        return torch.float64 if torch.float64 in wanted else torch.float32
 
     def start(self, episodes: int) -> Policy:
         """What acts in so many new episodes. A method with a memory returns a policy that keeps it."""

@@ -86,10 +86,10 @@ class Diffuser(GradientMethod, config=DiffuserConfig):
 
     def rows(self, data: Trajectories) -> Windows:
         """The stretch of `horizon` steps that begins at every transition; the last step of an episode is repeated."""
-        returns = discounted_returns(data, self.config.discount)[:, None]
+        returns = discounted_returns(data, self.config.discount)[:, None].float()
         scale = Standardizer(1).to(data.device)
         scale.fit(returns)
-        self.states, self.actions, self.returns = data.observations, data.actions, scale(returns.float())[:, 0]
+        self.states, self.actions, self.returns = data.observations, data.actions, scale(returns)[:, 0]
         return data.windows(self.config.horizon, forward=True)
 
     def losses(self, batch: WindowBatch, step: int, generator: torch.Generator) -> Mapping[str, Tensor]:

@@ -110,8 +110,19 @@ def test_the_command_runs_lists_and_prints_a_table(tmp_path, capsys, monkeypatch
     assert missing.startswith("missing ") and missing.endswith("seed 1")
     assert command.main(["table", "small", "--seeds", "1", *folder]) == 0
     assert "nothing is stored" in capsys.readouterr().out
-    assert command.main(["table", "small", "--labels", "SfBC", *folder]) == 0
+    assert command.main(["table", "small", *folder]) == 0
     assert "K = 2" in capsys.readouterr().out
+
+
+def test_labels_choose_rows(capsys, monkeypatch, tmp_path):
+    def trials(profile):
+        return [replace(trial, label=name) for trial, name in zip(small(profile), ("one", "the other"), strict=True)]
+
+    small = SUITES["small"].trials
+    monkeypatch.setitem(SUITES, "small", replace(SUITES["small"], trials=trials))
+    assert command.main(["list", "small", "--labels", "the other", "--results", str(tmp_path)]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("toy-maze, the other, seed 0")
 
 
 def test_a_wrong_call_ends_with_a_message(monkeypatch, tmp_path, capsys):

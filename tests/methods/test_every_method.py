@@ -7,7 +7,9 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
+import gymnasium
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,12 +18,13 @@ from processes import Started, fit_stored, store_fit
 from small_methods import EVERY, SMALL, TRAINING, fitted
 from torch import nn
 
-from sfbc_core import TrainingConfig
+from sfbc_core import TrainingConfig, Trajectories
 from sfbc_core.configuration import config_dataclass, config_from_json, config_to_json
-from sfbc_core.evaluation import start_policy
+from sfbc_core.evaluation import evaluate, start_policy
 from sfbc_core.files import join_parts, load_tensors, save_tensors
 from sfbc_core.methods import METHODS, GradientMethod, Method
 from sfbc_core.methods.base import AGENT_FILE, method_named
+from sfbc_core.methods.cloning import BCConfig
 from sfbc_core.methods.decision_transformer import DecisionTransformerConfig
 from sfbc_core.methods.gradient import batch_of
 from sfbc_core.methods.sfbc import SfBCConfig
@@ -58,7 +61,8 @@ def test_the_unit_of_observations_makes_no_difference(config, walk, power):
 def test_far_from_the_origin_it_learns_and_acts_as_near_it(config, walk, tmp_path):
     """Positions around 1e8, whose float32 neighbors are 8 apart: in float64 the same actions to rounding, reloaded too."""
     far = walk.observations.double() + torch.tensor([1e8, 0.0, 0.0])
-    data = walk.replace(observations=far)
+    with pytest.warns(UserWarning, match="observations are kept in float64: float32 cannot tell .* coordinate 0 apart"):
+        data = walk.replace(observations=far)
     assert (
         data.observations.dtype is torch.float64
         and data.to("cpu").transitions().next_observations.dtype is torch.float64
@@ -374,3 +378,27 @@ def test_a_method_of_ten_lines_learns_saves_and_acts(walk, tmp_path):
     assert (agent.act(linear.observations) - linear.actions).abs().mean() < 0.05
     agent.save(tmp_path / "agent")
     assert torch.equal(Method.load(tmp_path / "agent").act(linear.observations), agent.act(linear.observations))
+
+
+class Far(gymnasium.Env):
+    """One step from 1e8 - 1 or 1e8 + 1, which earns 1 for an action of the same sign."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float64)
+    action_space = gymnasium.spaces.Box(-1, 1, (1,))
+
+    def reset(self, *, seed=None, options=None):
+        self.side = 1.0 if np.random.default_rng(seed).random() < 0.5 else -1.0
+        return np.array([1e8 + self.side]), {}
+
+    def step(self, action):
+        return np.array([1e8]), float(action[0] * self.side > 0), True, False, {}
+
+
+def test_far_from_the_origin_it_is_evaluated_in_the_precision_that_it_learned_in():
+    sides = np.tile([1.0, -1.0], 50)[:, None]
+    with pytest.warns(UserWarning, match="observations are kept in float64"):
+        data = Trajectories(1e8 + sides, 0.5 * sides, np.ones(100), np.ones(100, bool))
+    training = TrainingConfig(300, batch_size=50, learning_rate=1e-2)
+    agent = fitted(replace(SMALL[BCConfig], training=training), data)
+    results = evaluate(agent, SimpleNamespace(make_env=Far), 20, seed=0, max_steps=2)
+    assert results.returns.tolist() == [1.0] * 20

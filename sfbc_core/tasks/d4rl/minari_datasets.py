@@ -70,8 +70,8 @@ def read_minari(
 ) -> Trajectories:
     """Read Minari's HDF5 layout: one group "episode_<n>" per episode, in the order of n.
 
-    An episode has one more observation than it has actions: the one after the last action, which is left out. Its last
-    transition is a terminal if the environment terminated, and a timeout in all other cases.
+    Numbers are read in float32. An episode has one more observation than it has actions: the one after the last action,
+    which is left out. Its last transition is a terminal if the environment terminated, and a timeout in all other cases.
 
     Args:
         observation_keys: if observations are dictionaries, as in the mazes and the kitchen, these entries are joined into

@@ -48,7 +48,7 @@ class AntMazeRecorder(EpisodeRecorder):
 
     Args:
         task: D4RL's name, such as "antmaze-umaze-v2".
-        seed: the same seed makes the same recording.
+        seed: the same seed makes the same recording, on the same kind of processor.
         steps: total number of rows.
         policy: takes 29 numbers, which are the robot's state without x and y and the direction, and gives 8 actions.
             Actions are sampled, as in D4RL.

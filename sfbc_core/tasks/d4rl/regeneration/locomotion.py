@@ -33,7 +33,7 @@ class LocomotionRecorder(EpisodeRecorder):
 
     Args:
         task: D4RL's name, such as "hopper-medium-v2".
-        seed: the same seed makes the same recording.
+        seed: the same seed makes the same recording, on the same kind of processor.
         steps: total number of rows.
         policies: each of them records an equal part of the rows, one after the other.
     """

@@ -41,7 +41,7 @@ class Maze2dRecorder:
 
     Args:
         task: D4RL's name, such as "maze2d-umaze-v1".
-        seed: the same seed makes the same recording.
+        seed: the same seed makes the same recording, on the same kind of processor.
         steps: total number of rows.
     """
 

@@ -28,7 +28,7 @@ class EpisodeRecorder(ABC):
     """A recorder of episodes that depend on nothing but the seed and their number, so its state is a number.
 
     Args:
-        seed: the same seed makes the same recording.
+        seed: the same seed makes the same recording, on the same kind of processor.
         ends: the number of rows up to the end of each part of the recording; the last is the total. An episode is cut off
             where its part ends.
     """
