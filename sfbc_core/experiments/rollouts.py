@@ -21,7 +21,7 @@ from sfbc_core.tasks.registry import Task
 from sfbc_core.trajectories import Trajectories
 
 # By profile: moments that are looked at, candidates in each, and how often each candidate is tried.
-SIZES = {"smoke": (1, 2, 2), "quick": (20, 16, 4), "full": (50, 32, 8)}
+SIZES = {"smoke": (1, 2, 2), "quick": (10, 16, 4), "full": (50, 32, 8)}
 FOLLOWED = {"selection": "sample", "alpha": 20.0}  # the policy whose values Q should be: that of the plans (Eq. 13)
 
 
