@@ -180,6 +180,8 @@ class Trajectories:
         other = Trajectories(**(kept | self.bounds() | tensors))
         if "observations" not in tensors:
             other.observations = self.observations  # in their precision, also where a part does not need it
+            if "next_observations" not in tensors:
+                other.next_observations = self.next_observations
         return other
 
     def transitions(self) -> Transitions:

@@ -168,6 +168,7 @@ def test_states_that_float32_cannot_tell_apart_are_kept_in_float64(recwarn):
     resting = data.select_episodes([True])._with({name: tensor[1:2] for name, tensor in data.tensors().items()})
     again = resting.replace(rewards=[2.0], timeouts=[True])
     assert again.observations.tolist() == [[1e8, 0.1]] and again.observations.dtype is torch.float64
+    assert again.next_observations.tolist() == (FAR[1:2] + 1).tolist()
     near = Trajectories(**columns(observations=FAR - [1e8, 0]))
     assert near.observations.dtype is torch.float32 and near.fingerprint() != data.fingerprint() and not recwarn
 
