@@ -83,6 +83,20 @@ def warn_of_collapse(name: str, tensor: Tensor) -> None:
         )
 
 
+def float32_may_collapse(array: Float[np.ndarray, "N ..."]) -> bool:
+    """Whether numbers that were read in float32 are so close, in some coordinate, that finer ones could say more."""
+    if not array.size:
+        return False
+    low, high = torch.aminmax(torch.from_numpy(array).reshape(len(array), -1), dim=0)
+    step = torch.finfo(torch.float32).eps * torch.maximum(low.abs(), high.abs())
+    return bool((high - low < (FLOAT32_STEPS + 1) * step).any())  # one step: reading rounded both ends
+
+
+def float32_collapses(array: Float[np.ndarray, "N ..."]) -> bool:
+    """Whether float32 cannot tell apart, in some coordinate, the float64 values that differ by more than rounding."""
+    return _collapsing(torch.from_numpy(array)) is not None
+
+
 def _collapsing(tensor: Tensor) -> tuple[str, float, float] | None:
     """The coordinates whose values float32 cannot tell apart, and the extremes of the first; None if there is none."""
     if tensor.dtype is not torch.float64 or not tensor.numel() or not tensor.ndim:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import h5py
 import numpy as np
 from jaxtyping import Bool, Float
 
+from sfbc_core.arrays import float32_collapses, float32_may_collapse
 from sfbc_core.files import short
 from sfbc_core.paths import user_path
 
@@ -75,11 +76,28 @@ def column(group: h5py.Group, name: str, rank: int) -> h5py.Dataset:
     return found
 
 
-def numbers(values: h5py.Dataset) -> Float[np.ndarray, "..."]:
-    """All values as float32. HDF5 converts them while it reads, so there is only one copy in memory."""
-    read = np.empty(values.shape, dtype=np.float32)
+def numbers(values: h5py.Dataset, dtype: np.dtype | type = np.float32) -> Float[np.ndarray, "..."]:
+    """All values in one precision. HDF5 converts them while it reads, so there is only one copy in memory."""
+    read = np.empty(values.shape, dtype)
     values.read_direct(read)
     return read
+
+
+def told_apart(
+    read: Callable[[type], Float[np.ndarray, "N ..."]], dtypes: Iterable[np.dtype]
+) -> Float[np.ndarray, "N ..."]:
+    """Numbers in float32, or in float64 where float32 cannot tell their values apart, such as 1e8 ± 1.
+
+    Args:
+        read: reads them in the precision that it is given. It is asked twice where a file of finer numbers has a coordinate
+            that is constant in float32, or nearly so.
+        dtypes: of the columns in the file that they come from.
+    """
+    found = read(np.float32)
+    if all(np.can_cast(dtype, np.float32) for dtype in dtypes) or not float32_may_collapse(found):
+        return found
+    exact = read(np.float64)
+    return exact if float32_collapses(exact) else found
 
 
 def flags(values: h5py.Dataset) -> Bool[np.ndarray, " N"]:

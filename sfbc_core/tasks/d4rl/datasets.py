@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from functools import cache
+from functools import cache, partial
 from importlib import util
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from sfbc_core.files import short
 from sfbc_core.paths import user_path
 from sfbc_core.tasks.d4rl import oddities
-from sfbc_core.tasks.d4rl.columns import column, flags, numbers, open_hdf5, reading
+from sfbc_core.tasks.d4rl.columns import column, flags, numbers, open_hdf5, reading, told_apart
 from sfbc_core.tasks.d4rl.download import download_file
 from sfbc_core.tasks.d4rl.oddities import Rules, rules_for
 from sfbc_core.trajectories import Trajectories
@@ -107,7 +107,8 @@ def read_hdf5(path: str | os.PathLike, rules: Rules | None = None) -> Trajectori
     """Read any file with D4RL's layout: `observations`, `actions`, `rewards`, `terminals` and, in some, `timeouts`.
 
     The columns are read straight into the float32 arrays of the result, so reading needs hardly more memory than the data
-    itself. If the last row has neither flag, it is treated as a timeout, with a warning.
+    itself; states that float32 cannot tell apart are read in float64. If the last row has neither flag, it is treated as a
+    timeout, with a warning.
 
     Args:
         rules: how to read flags and rewards (:func:`~sfbc_core.tasks.d4rl.oddities.rules_for`); by default as they were
@@ -122,12 +123,17 @@ def read_hdf5(path: str | os.PathLike, rules: Rules | None = None) -> Trajectori
     # NaN and infinity must not warn on the way to the check that refuses them by name.
     with reading(path) as file, np.errstate(invalid="ignore", over="ignore"):
         columns = _columns(file, rules)
-        observations, actions = (numbers(columns[name]) for name in ("observations", "actions"))
-        rewards, terminals = numbers(columns["rewards"]).reshape(-1), flags(columns["terminals"])
+        observations, actions, rewards = (
+            told_apart(partial(numbers, columns[name]), [columns[name].dtype])
+            for name in ("observations", "actions", "rewards")
+        )
+        rewards, terminals = rewards.reshape(-1), flags(columns["terminals"])
         if not rules.terminates:
             terminals = oddities.no_terminals(terminals)
         # What came after a cut is known to those files that hold it; methods that learn from single steps use it.
-        following = numbers(columns["next_observations"]) if "next_observations" in columns else None
+        following = None
+        if "next_observations" in columns:
+            following = numbers(columns["next_observations"], observations.dtype)
         if rules.longest_step is not None:
             timeouts = oddities.jumps(observations[:, :2], rules.longest_step)
         elif "timeouts" not in columns and following is None and rules.time_limit is not None:

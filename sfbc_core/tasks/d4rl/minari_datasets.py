@@ -10,21 +10,25 @@ other coordinates, observations and rewards. Scores on the two cannot be compare
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import h5py
 import numpy as np
+from jaxtyping import Float, Int
 
 from sfbc_core.arrays import ArrayLike
 from sfbc_core.files import short
 from sfbc_core.paths import user_path
-from sfbc_core.tasks.d4rl.columns import column, flags, numbers, reading
+from sfbc_core.tasks.d4rl.columns import column, flags, numbers, reading, told_apart
 from sfbc_core.trajectories import Trajectories
 
 EPISODE = re.compile(r"episode_(\d+)")
+Sources = Callable[[h5py.Group], list[h5py.Dataset]]  # those columns of an episode that are read as one array
 COLUMNS = {"actions": 2, "rewards": 1, "terminations": 1, "truncations": 1}  # name: dimensions
 
 
@@ -70,8 +74,9 @@ def read_minari(
 ) -> Trajectories:
     """Read Minari's HDF5 layout: one group "episode_<n>" per episode, in the order of n.
 
-    Numbers are read in float32. An episode has one more observation than it has actions: the one after the last action,
-    which is left out. Its last transition is a terminal if the environment terminated, and a timeout in all other cases.
+    Numbers are read in float32; states that float32 cannot tell apart, in float64. An episode has one more observation than
+    it has actions: the one after the last action, which is left out. Its last transition is a terminal if the environment
+    terminated, and a timeout in all other cases.
 
     Args:
         observation_keys: if observations are dictionaries, as in the mazes and the kitchen, these entries are joined into
@@ -90,58 +95,43 @@ def read_minari(
             found = short(list(file), 80)
             raise ValueError(f"expected groups episode_0, episode_1, …, which are Minari's layout, got {found}")
         episodes = [key for _, key in numbered]
-        lengths = [_length(file, key) for key in episodes]
-        ends = np.cumsum(lengths)
-        rewards = np.empty(ends[-1], dtype=np.float32)
-        terminals, timeouts = (np.empty(ends[-1], dtype=bool) for _ in range(2))
-        joined: dict[str, np.ndarray] = {}
-        for key, length, end in zip(episodes, lengths, ends, strict=True):
-            rows = slice(end - length, end)
-            columns, parts = _columns(file[key], length), _parts(file[key], length, observation_keys)
-            for name, sources in (("observations", parts), ("actions", [columns["actions"]])):
-                width = sum(source.shape[1] for source in sources)
-                # The first episode tells the width. They go into one array at once: joining them later would take twice the
-                # memory.
-                if name not in joined:
-                    joined[name] = np.empty((ends[-1], width), dtype=np.float32)
-                if width != joined[name].shape[1]:
-                    raise ValueError(
-                        f"the {name} of {key} have {width} coordinates, those of the first episode "
-                        f"{joined[name].shape[1]}"
-                    )
-                left = 0
-                for source in sources:
-                    joined[name][rows, left : left + source.shape[1]] = numbers(source)[:length]
-                    left += source.shape[1]
-            rewards[rows] = numbers(columns["rewards"]).reshape(-1)
-            terminals[rows], timeouts[rows] = flags(columns["terminations"]), flags(columns["truncations"])
+        ends = np.cumsum([_checked_length(file, key, observation_keys) for key in episodes])
+
+        def joined(sources: Sources) -> np.ndarray:
+            dtypes = [source.dtype for source in sources(file[episodes[0]])]
+            return told_apart(partial(_joined, file, episodes, ends, sources), dtypes)
+
+        states = joined(partial(_states, keys=observation_keys))
+        actions, rewards = (joined(lambda episode, name=name: [episode[name]]) for name in ("actions", "rewards"))
+        terminals, timeouts = (
+            np.concatenate([flags(file[key][name]) for key in episodes]) for name in ("terminations", "truncations")
+        )
         timeouts[ends - 1] = True  # a recording that was stopped in the middle of an episode has no flag there
         timeouts &= ~terminals
-        states, actions = joined["observations"], joined["actions"]
-        return Trajectories(states, actions, rewards, terminals, timeouts, action_low, action_high)
+        return Trajectories(states, actions, rewards[:, 0], terminals, timeouts, action_low, action_high)
 
 
-def _length(file: h5py.File, key: str) -> int:
-    """The number of transitions of an episode, by its rewards."""
-    if not isinstance(file[key], h5py.Group):
+def _checked_length(file: h5py.File, key: str, observation_keys: Sequence[str]) -> int:
+    """The number of transitions of an episode, which has a row for each of them in every column."""
+    episode = file[key]
+    if not isinstance(episode, h5py.Group):
         raise ValueError(f"{key} must be a group with the columns of an episode, got a column")
-    if "rewards" not in file[key]:
-        raise ValueError(f"{key} lacks {[name for name in (*COLUMNS, 'observations') if name not in file[key]]}")
-    return len(column(file[key], "rewards", 1))
-
-
-def _columns(episode: h5py.Group, length: int) -> dict[str, h5py.Dataset]:
-    """Actions, rewards and flags, each with a row for every transition."""
     if missing := [name for name in (*COLUMNS, "observations") if name not in episode]:
-        raise ValueError(f"{episode.name[1:]} lacks {missing}")
-    columns = {name: column(episode, name, rank) for name, rank in COLUMNS.items()}
-    lengths = {name: len(values) for name, values in columns.items()}
+        raise ValueError(f"{key} lacks {missing}")
+    lengths = {name: len(column(episode, name, rank)) for name, rank in COLUMNS.items()}
+    length = lengths["rewards"]
     if set(lengths.values()) != {length} or not length:
-        raise ValueError(f"expected columns of one length above 0, {episode.name[1:]} has columns of lengths {lengths}")
-    return columns
+        raise ValueError(f"expected columns of one length above 0, {key} has columns of lengths {lengths}")
+    for part in _states(episode, observation_keys):
+        # Some published data sets lack the last observation (Minari issue 199), which is not needed here.
+        if len(part) not in (length, length + 1):
+            raise ValueError(
+                f"{part.name[1:]} must hold one vector for each of the {length} transitions, got {part.shape}"
+            )
+    return length
 
 
-def _parts(episode: h5py.Group, length: int, keys: Sequence[str]) -> list[h5py.Dataset]:
+def _states(episode: h5py.Group, keys: Sequence[str]) -> list[h5py.Dataset]:
     """The columns that make up the states, in the order in which they are joined."""
     group, names = episode, ["observations"]
     if isinstance(episode["observations"], h5py.Group):
@@ -151,11 +141,31 @@ def _parts(episode: h5py.Group, length: int, keys: Sequence[str]) -> list[h5py.D
                 f"the observations of {episode.name[1:]} are a dictionary of {short(list(group), 80)} "
                 f"without {missing}; choose with observation_keys"
             )
-    parts = [column(group, name, 2) for name in names]
-    for part in parts:
-        # Some published data sets lack the last observation (Minari issue 199), which is not needed here.
-        if len(part) not in (length, length + 1):
+    return [column(group, name, 2) for name in names]
+
+
+def _joined(
+    file: h5py.File, episodes: Sequence[str], ends: Int[np.ndarray, " E"], sources: Sources, dtype: type
+) -> Float[np.ndarray, "N coordinates"]:
+    """The numbers of all episodes, whose transitions end before row `ends`, in one array."""
+    # They go into it at once: joining them later would take twice the memory. The first episode tells the width.
+    widths = [_width(source) for source in sources(file[episodes[0]])]
+    joined = np.empty((ends[-1], sum(widths)), dtype)
+    for key, start, end in zip(episodes, (0, *ends), ends, strict=False):
+        parts = sources(file[key])
+        if (found := sum(map(_width, parts))) != sum(widths):
             raise ValueError(
-                f"{part.name[1:]} must hold one vector for each of the {length} transitions, got {part.shape}"
+                f"the {parts[0].name.split('/')[2]} of {key} have {found} coordinates, those of the first episode "
+                f"{sum(widths)}"
             )
-    return parts
+        left = 0
+        for part in parts:
+            right = left + _width(part)
+            joined[start:end, left:right] = numbers(part, dtype)[: end - start].reshape(end - start, -1)
+            left = right
+    return joined
+
+
+def _width(values: h5py.Dataset) -> int:
+    """The coordinates of a column's vectors: one, where it holds numbers."""
+    return math.prod(values.shape[1:])

@@ -71,6 +71,34 @@ def test_other_types_and_shapes_are_converted(tmp_path):
     assert read_hdf5(tmp_path / "other.hdf5").fingerprint() == plain.fingerprint()
 
 
+def test_states_that_float32_cannot_tell_apart_are_read_in_float64(tmp_path):
+    states = np.column_stack([1e8 + np.arange(N) % 3 - 1, np.full(N, 0.1)])
+    values = columns(observations=states, next_observations=np.roll(states, -1, axis=0))
+    with pytest.warns(UserWarning, match="observations are kept in float64: float32 cannot tell"):
+        data = read_hdf5(write(tmp_path / "far.hdf5", values))
+    np.testing.assert_array_equal(data.observations.numpy(), states)
+    np.testing.assert_array_equal(data.next_observations.numpy(), values["next_observations"])
+    assert data.timeouts.sum() == 5, "the recorded cuts and no others"
+
+
+def test_coarse_numbers_are_read_in_float32_without_a_warning(tmp_path, recwarn):
+    for states in (
+        np.full((N, 2), 0.1),
+        np.arange(N, dtype=np.int64)[:, None] * [1, 0],
+        np.full((N, 1), 1e8, np.float32),
+    ):
+        data = read_hdf5(write(tmp_path / "data.hdf5", columns(observations=states)))
+        assert data.observations.dtype is torch.float32
+        np.testing.assert_array_equal(data.observations.numpy(), states.astype(np.float32))
+    assert not recwarn
+
+
+def test_rewards_that_float32_cannot_tell_apart_are_read_with_a_warning(tmp_path):
+    path = write(tmp_path / "data.hdf5", columns(rewards=1e8 + np.arange(N) % 3 - 1))
+    with pytest.warns(UserWarning, match="rewards are used in float32, which cannot tell"):
+        assert read_hdf5(path).rewards.dtype is torch.float32
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

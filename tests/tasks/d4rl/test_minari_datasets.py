@@ -55,6 +55,23 @@ def test_episodes_are_in_the_order_of_their_numbers(tmp_path):
     assert read_minari(path).observations[:, 0].tolist() == list(range(12)), "episode_10 comes after episode_9"
 
 
+def test_what_float32_cannot_tell_apart_across_episodes_is_kept_or_warned_of(tmp_path):
+    """One step each, at 1e8 - 1, 1e8 and 1e8 + 1: no episode alone shows that something is lost."""
+    rows = [episode(1, truncated=True, first=1e8 + n, rewards=np.array([1e8 + n])) for n in (-1, 0, 1)]
+    with pytest.warns(UserWarning) as found:
+        data = read_minari(write(tmp_path / "data.hdf5", *rows))
+    assert data.observations[:, 0].tolist() == [1e8 - 1, 1e8, 1e8 + 1]
+    assert [str(warning.message).split(" which")[0].split(":")[0] for warning in found] == [
+        "observations are kept in float64",
+        "rewards are used in float32,",
+    ]
+
+
+def test_a_constant_in_double_precision_needs_none(tmp_path, recwarn):
+    data = read_minari(write(tmp_path / "data.hdf5", maze(3, truncated=True)))
+    assert data.observations.dtype.itemsize == 4 and not recwarn
+
+
 @pytest.mark.parametrize(("terminated", "truncated"), [(False, False), (False, True), (True, False), (True, True)])
 def test_an_episode_is_a_terminal_if_the_environment_terminated_and_a_timeout_if_not(tmp_path, terminated, truncated):
     data = read_minari(write(tmp_path / "data.hdf5", episode(2, terminated, truncated)))
