@@ -119,8 +119,7 @@ class DiffusionBehavior(BehaviorModel):
         return result
 
     def with_solver(self, solver: SolverConfig) -> DiffusionBehavior:
-        """The same fitted model, its weights shared, sampled by another solver."""
-        self._require_fitted()
+        """The same model, its weights shared, sampled by another solver."""
         other = copy(self)
         other.config = replace(self.config, solver=solver)
         return other

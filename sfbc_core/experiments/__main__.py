@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
@@ -11,18 +13,24 @@ from pathlib import Path
 
 import pandas as pd
 
+from sfbc_core.experiments.paper_tables import table_1, table_2, table_4
 from sfbc_core.experiments.profiles import PROFILES
-from sfbc_core.experiments.running import described, run_suite, stored_results
-from sfbc_core.experiments.suites import SUITES
+from sfbc_core.experiments.rendering import FORMATS, rendered
+from sfbc_core.experiments.results import Results
+from sfbc_core.experiments.running import described, run_suite, stored_results, trial_command
+from sfbc_core.experiments.suites import SUITES, trial_of
 from sfbc_core.experiments.tables import score_table
 from sfbc_core.experiments.trial import Trial
 from sfbc_core.paths import user_path
 
 RESULTS = Path("book/results")
+# Of the paper: the number of a table, the suite behind it, and the function of its frame.
+PAPER_TABLES = {"1": ("table-1", table_1), "2": ("ablations", table_2), "4": ("ablations", table_4)}
 DESCRIPTION = """\
 run: train and evaluate the trials of a suite that are not stored yet, and store each as it is done; a command that was
 killed goes on where it was when it is given again.  list: which trials are stored and which are missing.  table: the scores
-of those that are stored."""
+of those that are stored, or a table of the paper by its number.  show: what a stored trial is, and the command that makes
+it again."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,10 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, text in (
         ("run", "train and evaluate what is missing"),
         ("list", "what is stored, and what is missing"),
-        ("table", "the scores of what is stored, in Markdown"),
+        ("table", "the scores of what is stored, or a table of the paper"),
     ):
         command = commands.add_parser(name, help=text)
-        command.add_argument("suite", choices=sorted(SUITES))
+        numbers = list(PAPER_TABLES) if name == "table" else []
+        command.add_argument("suite", choices=[*sorted(SUITES), *numbers])
         command.add_argument(
             "--profile", choices=PROFILES, default="quick", help="how much is trained (default: quick)"
         )
@@ -47,9 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             metavar="LABEL",
             help="only these rows, by the names that list shows; in quotes where they have spaces",
         )
-        command.add_argument(
-            "--results", type=user_path, default=RESULTS, help=f"folder of the results (default: {RESULTS})"
-        )
+        _add_results(command)
+        if name == "table":
+            command.add_argument(
+                "--format", choices=FORMATS, default="markdown", help="of a table of the paper (default: markdown)"
+            )
         if name == "run":
             command.add_argument("--runs", type=user_path, default=Path("runs"), help="where to train (default: runs)")
             command.add_argument("--data-folder", help="where the tasks' data files are, if not in the default folder")
@@ -57,7 +68,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "--jobs", type=int, default=1, help="trials side by side, one thread each (default: 1)"
             )
             command.add_argument("--device", default="cpu", help="where to train, for example cuda (default: cpu)")
+    command = commands.add_parser("show", help="a stored trial, and the command that makes it again")
+    command.add_argument("trial", help="its id, which list shows")
+    _add_results(command)
     options = parser.parse_args(arguments)
+    if options.command == "show":
+        return _show(parser, options)
+    function = None
+    if options.suite in PAPER_TABLES:
+        options.suite, function = PAPER_TABLES[options.suite]
     trials = _chosen(parser, options)
     if options.command == "run":
         return _run(parser, options, trials)
@@ -72,7 +91,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     frame = results.frame()
     if not frame.empty:
         frame = frame[frame["id"].isin(chosen)]
-    print(_markdown(frame) if len(frame) else "nothing is stored of these trials")
+    if frame.empty:
+        print(f"nothing is stored of these trials: {results.command} makes them")
+        return 0
+    print(_markdown(frame) if function is None else rendered(function(frame), options.format))
+    missing = sum(trial.identity in chosen for trial in results.missing)
+    if missing:
+        print(f"{missing} trials of this table are not stored: {results.command} makes them", file=sys.stderr)
+    return 0
+
+
+def _add_results(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--results", type=user_path, default=RESULTS, help=f"folder of the results (default: {RESULTS})"
+    )
+
+
+def _show(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    try:
+        name, trial = trial_of(options.trial)
+    except ValueError as error:
+        parser.error(str(error))
+    results = stored_results(name, trial.profile, options.results)
+    results = Results([trial], results.lines, options.results, f"{trial_command(name, trial)} --results again")
+    print(json.dumps(trial.to_json(), indent=1, ensure_ascii=False))
+    for what, value in results.origin().items():
+        print(f"{what}: {value}")
+    if results.trials:
+        print(_markdown(results.frame()))
     return 0
 
 

@@ -1,10 +1,11 @@
-"""Trials that compare every method: on the car, on the bandit of chapter 4, and in two of D4RL's simulators."""
+"""Trials that compare every method: on the car, on the bandit of chapter 4, in D4RL's simulators, and in Table 1."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sfbc_core.experiments.paper import paper_settings, reported_numbers
 from sfbc_core.experiments.profiles import choose
 from sfbc_core.experiments.settings import METHOD_CONFIGS, method_config
 from sfbc_core.experiments.trial import AS_CONFIGURED, Trial
@@ -20,6 +21,13 @@ WAYS = {"IDQL": {AS_CONFIGURED: {}, "greedy": {"selection": "greedy"}}}
 # In the simulators, for methods that take the best of some draws: without the choice.
 ONE_CANDIDATE = {AS_CONFIGURED: {}, "one candidate": {"num_candidates": 1}}
 SIMULATOR_WAYS = {**WAYS, "EMaQ": ONE_CANDIDATE, "Diffusion-QL": ONE_CANDIDATE}
+
+
+# Tasks of Table 1 whose data one command makes, and how many seeds they are run with at "quick".
+MAZES_2D = (UMAZE, "regen/maze2d-medium-v1", "regen/maze2d-large-v1")
+SEEDS = dict.fromkeys(MAZES_2D, 3) | dict.fromkeys(
+    (f"regen/{HOPPER}", "regen/antmaze-umaze-v2", "regen/antmaze-medium-play-v2"), 1
+)
 
 
 def _trials(
@@ -81,3 +89,19 @@ def simulator_trials(profile: str) -> list[Trial]:
         episodes=choose(profile, smoke=1, quick=20, full=100),
         ways=SIMULATOR_WAYS,
     )
+
+
+def table_1_trials(profile: str) -> list[Trial]:
+    """Every method on the tasks of Table 1: all 23 with D4RL's own data at "full", those that can be made below that."""
+    trials = driver_trials(profile)
+    seeds = choose(
+        profile,
+        smoke={UMAZE: 1},
+        quick=SEEDS,
+        full={task: paper_settings(task).trials for task in reported_numbers()["table_1"] if task not in CARS},
+    )
+    sizes = dict.fromkeys(MAZES_2D, choose(profile, smoke=2_000, quick=1_000_000, full=None))
+    for task, count in seeds.items():
+        episodes = choose(profile, smoke=1, quick=None, full=None) or paper_settings(task).evaluation_episodes
+        trials += _trials(profile, ONCE, count, {task: sizes.get(task)}, episodes, SIMULATOR_WAYS)
+    return trials

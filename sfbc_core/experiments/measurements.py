@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ Measurement = Callable[[Trial, Any, Task, Trajectories], Any]  # the second is t
 PICTURE_ROWS = 1500  # transitions in a picture of planned returns
 JUDGED_STATES = 400  # in which actions are compared with the controller's
 VALUED_STEPS = 10_000  # at which a learned Q is asked
+TIMED = 5  # tries of a decision, of which the shortest counts
+ENVIRONMENTS = (1, 4, 16, 64)  # that ask for a decision at once
 PLAYED = 5  # episodes in which an arrival is looked for
 
 
@@ -169,3 +172,25 @@ def first_critic_of_all_returns(trial: Trial, agent: SfBC, task: Task, data: Tra
 def residual(critic: QCritic) -> float:
     """Root mean squared error of a critic's network over the last ten entries of its history, in units of reward."""
     return float(np.sqrt(np.mean(critic.history[-10:])) * critic.scale)
+
+
+def seconds_of_decisions(trial: Trial, agent: Method, task: Task, data: Trajectories) -> dict[str, dict[str, float]]:
+    """How long a decision takes: the shortest of some tries, in turn, on the machine that measures.
+
+    Returns:
+        `variants`: seconds of a decision in one environment, by variant. `environments`: of one in each of so many, decided
+        at once as the agent is configured.
+    """
+    states = data.observations[torch.linspace(0, len(data) - 1, max(ENVIRONMENTS), device=data.device).long()]
+    asked = {("variants", name): (agent.acting(**changes), 1) for name, changes in trial.variants.items()}
+    asked |= {("environments", str(count)): (agent, count) for count in ENVIRONMENTS}
+    shortest = dict.fromkeys(asked, float("inf"))
+    for _ in range(TIMED):
+        for key, (acting, count) in asked.items():
+            started = time.perf_counter()
+            acting.act(states[:count]).cpu()  # which waits for the device
+            shortest[key] = min(shortest[key], time.perf_counter() - started)
+    found: dict[str, dict[str, float]] = {"variants": {}, "environments": {}}
+    for (kind, name), seconds in shortest.items():
+        found[kind][name] = float(f"{seconds:.4g}")
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from sfbc_core.experiments.results import (
     read_lines,
     save_measurements,
 )
-from sfbc_core.experiments.suites import suite_named
+from sfbc_core.experiments.suites import SUITES, suite_named
 from sfbc_core.experiments.trial import Trial
 from sfbc_core.experiments.trial_run import run_trial, trained_agent
 from sfbc_core.files import load_json
@@ -34,6 +35,12 @@ def suite_command(name: str, profile: str) -> str:
     return f"python -m sfbc_core.experiments run {name} --profile {profile}"
 
 
+def trial_command(name: str, trial: Trial) -> str:
+    """The command that runs one trial of a suite."""
+    some = f"--tasks {trial.task} --seeds {trial.seed} --labels {shlex.quote(trial.label)}"
+    return f"{suite_command(name, trial.profile)} {some}"
+
+
 def _trials(name: str, profile: str, task: str | None) -> list[Trial]:
     """Those of a suite, of one of its tasks or of all."""
     trials = suite_named(name).trials(profile)
@@ -42,9 +49,15 @@ def _trials(name: str, profile: str, task: str | None) -> list[Trial]:
     return [trial for trial in trials if task in (None, trial.task)]
 
 
+def _lines(folder: str | os.PathLike, name: str) -> list[dict[str, Any]]:
+    """What all suites have stored, a suite's own last: a trial that is in several of them is run once."""
+    names = [*(other for other in SUITES if other != name), name]
+    return [line for suite in names for line in read_lines(user_path(folder) / f"{suite}.jsonl")]
+
+
 def stored_results(name: str, profile: str, folder: str | os.PathLike, task: str | None = None) -> Results:
     """What is stored of a suite in the folder of results, and what is missing; of one of its tasks, or of all."""
-    lines = read_lines(user_path(folder) / f"{name}.jsonl")
+    lines = _lines(folder, name)
     return Results(_trials(name, profile, task), lines, folder, suite_command(name, profile))
 
 
@@ -85,7 +98,7 @@ def run_suite(
     progress: bool = False,
     **options: Any,
 ) -> Results:
-    """Run the trials of a suite that are not stored yet, and store each as it is done.
+    """Run the trials of a suite that are not stored yet, by it or by another one, and store each as it is done.
 
     Args:
         name: of the suite.
@@ -103,7 +116,7 @@ def run_suite(
         options["data_folder"] = runs / "data"
         suite.smoke_data(options["data_folder"])
     path = folder / f"{name}.jsonl"
-    there = Results(wanted, read_lines(path), folder)
+    there = Results(wanted, _lines(folder, name), folder)
     missing = [trial for trial in wanted if trial in there.missing or _unmeasured(name, folder, trial)]
     one = partial(_run_one, suite=name, runs=runs, folder=folder, progress=progress, **options)
 
@@ -127,7 +140,7 @@ def run_suite(
         if errors:
             raise errors[0]
     made_now = 0 < len(missing) == len(wanted)
-    return Results(wanted, read_lines(path), folder, suite_command(name, profile), made_now)
+    return Results(wanted, _lines(folder, name), folder, suite_command(name, profile), made_now)
 
 
 def _unmeasured(suite: str, folder: Path, trial: Trial) -> dict[str, Measurement]:

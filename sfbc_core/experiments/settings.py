@@ -198,7 +198,7 @@ def _small(kind: Any, task: str, profile: str, **options: Any) -> Any:
     """The small budget of a method; in the simulators other steps, rates and sizes for some, see the constants above."""
     steps, family = _steps(task, profile), _family(task)
     more = choose(profile, smoke=steps, quick=8_000, full=steps)
-    if family in (*ROBOTS, "maze2d") and kind is EMaQConfig:
+    if family in (*ROBOTS, "maze2d", "antmaze") and kind is EMaQConfig:
         options = FEW_CANDIDATES | options
     if family in ROBOTS and kind is VEMConfig:
         options = SELDOM | options
@@ -207,7 +207,7 @@ def _small(kind: Any, task: str, profile: str, **options: Any) -> Any:
         rates = {name: getattr(default, name) for name in RATES if hasattr(default, name)}
         training = TrainingConfig.small(more, batch_size=256, learning_rate=default.training.learning_rate)
         return kind.small(more, **({"training": training} | rates | options))
-    if family == "maze2d" and kind in IN_MAZES:
+    if family in ("maze2d", "antmaze") and kind in IN_MAZES:
         return kind.small(more, **(IN_MAZES[kind] | options))
     return kind.small(steps, **options)
 

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from sfbc_core.experiments import drivers, measurements
-from sfbc_core.experiments.comparisons import HOPPER, bandit_trials, driver_trials, simulator_trials
+from sfbc_core.experiments.ablations import ablation_trials, each_iteration
+from sfbc_core.experiments.comparisons import HOPPER, bandit_trials, driver_trials, simulator_trials, table_1_trials
 from sfbc_core.experiments.fidelity import WAYS, fidelity_of_the_behavior, fidelity_trials
 from sfbc_core.experiments.measurements import Measurement
-from sfbc_core.experiments.profiles import choose
+from sfbc_core.experiments.profiles import PROFILES, choose
 from sfbc_core.experiments.rollouts import order_of_candidates
 from sfbc_core.experiments.settings import method_config
 from sfbc_core.experiments.trial import Trial
 from sfbc_core.experiments.untrained import untrained_data
-from sfbc_core.methods.sfbc import SfBCConfig
 
 MAZES = ("umaze", "medium", "large")
 ANT_MAZES = ("antmaze-umaze-v2", "antmaze-medium-play-v2")
@@ -48,11 +48,6 @@ def suite_named(name: str) -> Suite:
     if name not in SUITES:
         raise ValueError(f"unknown suite {name!r}; expected one of {sorted(SUITES)}")
     return SUITES[name]
-
-
-def each_iteration(config: SfBCConfig, way: str = "as configured", **changes: Any) -> dict[str, dict[str, Any]]:
-    """A variant for each planning iteration of SfBC: the agent that stopped there, acting in the given way."""
-    return {f"{way}, K = {k}": {"iteration": k, **changes} for k in range(1, config.planning_iterations + 1)}
 
 
 def _ways(*names: str) -> dict[str, dict[str, Any]]:
@@ -202,6 +197,8 @@ SUITES: dict[str, Suite] = {
         {"fidelity": fidelity_of_the_behavior, "order": order_of_candidates},
         partial(untrained_data, task=ANT_MAZES[0], sizes=(29, 8), policies=1, steps=1_500),
     ),
+    "ablations": Suite(ablation_trials, {"seconds": measurements.seconds_of_decisions}),
+    "table-1": Suite(table_1_trials),
     "locomotion": Suite(
         locomotion_trials,
         {
@@ -213,3 +210,17 @@ SUITES: dict[str, Suite] = {
         partial(untrained_data, task=HOPPER, sizes=(11, 3), policies=2, steps=600),
     ),
 }
+
+
+def trial_of(identity: str) -> tuple[str, Trial]:
+    """The trial of that identity and the first suite that has it, of any profile but "quick" before others.
+
+    Raises:
+        ValueError: there is none.
+    """
+    for name, suite in SUITES.items():
+        for profile in sorted(PROFILES, key=lambda name: name != "quick"):
+            for trial in suite.trials(profile):
+                if trial.identity == identity:
+                    return name, trial
+    raise ValueError(f"no suite has a trial {identity!r}: `list` shows those of a suite")

@@ -6,6 +6,7 @@ import pandas as pd
 
 from sfbc_core.experiments.paper import public_score, reported
 from sfbc_core.experiments.trial import AS_CONFIGURED
+from sfbc_core.tasks.registry import REGENERATED
 
 
 def score_table(frame: pd.DataFrame) -> pd.DataFrame:
@@ -24,8 +25,10 @@ def score_table(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-# Of methods in the tables of others, which have IQL with the settings that its paper has for locomotion.
-NAMES_ELSEWHERE = {"Decision Transformer": "DT", "IQL, as in locomotion": "IQL"}
+def name_elsewhere(method: str, task: str) -> str:
+    """What the tables of others call a method; those have IQL with the settings that its paper has for the task."""
+    iql = "IQL, as in antmaze" if task.removeprefix(REGENERATED).startswith("antmaze-") else "IQL, as in locomotion"
+    return {"Decision Transformer": "DT", iql: "IQL"}.get(method, method.partition(", τ")[0])
 
 
 def beside_others(frame: pd.DataFrame, task: str) -> pd.DataFrame:
@@ -41,7 +44,7 @@ def beside_others(frame: pd.DataFrame, task: str) -> pd.DataFrame:
     """
     rows = {}
     for (method, variant), episodes in frame[frame["task"] == task].groupby(["method", "variant"], sort=False):
-        name = NAMES_ELSEWHERE.get(method, method.partition(", τ")[0])
+        name = name_elsewhere(method, task)
         seeds = episodes.groupby("seed")["score"].mean()
         others = {"SfBC's paper": reported(task, name), "CORL": public_score(task, name)}
         rows[method if variant == AS_CONFIGURED else f"{method}, {variant}"] = {

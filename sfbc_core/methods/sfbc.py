@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from sfbc_core.behavior import (
     DiffusionConfig,
     GaussianBehavior,
     GaussianConfig,
+    SolverConfig,
     VAEBehavior,
     VAEConfig,
 )
@@ -44,6 +45,8 @@ BEHAVIORS: dict[type, type[BehaviorModel]] = {
     GaussianConfig: GaussianBehavior,
     VAEConfig: VAEBehavior,
 }
+SolverName = Literal["published", "accurate"]
+SOLVERS: dict[SolverName, SolverConfig] = {"published": SolverConfig(), "accurate": SolverConfig.accurate()}
 
 
 @config_dataclass
@@ -174,12 +177,22 @@ class SfBC(Method, config=SfBCConfig):
         """The behavior model and the critics of all iterations."""
         return {"behavior": self.behavior, **{f"critic-{k}": critic for k, critic in enumerate(self.critics)}}
 
-    def acting(self, *, iteration: int | None = None, **changes: Any) -> SfBC:
+    def acting(
+        self,
+        *,
+        iteration: int | None = None,
+        solver: SolverName | None = None,
+        solver_steps: int | None = None,
+        **changes: Any,
+    ) -> SfBC:
         """The same models, another way to act.
 
         Args:
             iteration: act by the critic of this planning iteration, 1 for that of vanilla returns up to K, as an agent that
                 stopped there would.
+            solver: draw candidates by the "published" solver, which public code has, or by the more "accurate" one of
+                chapter 3.
+            solver_steps: draw them with this many network evaluations, D.
             changes: other `selection`, `alpha`, `num_candidates`, `averaged`.
 
         Raises:
@@ -193,7 +206,20 @@ class SfBC(Method, config=SfBCConfig):
                 raise ValueError(f"iteration must lie between 1 and {len(self.critics)}, got {iteration}")
             agent.config = replace(agent.config, planning_iterations=iteration)
             agent.critics, agent.targets = self.critics[:iteration], self.targets[:iteration]
+        if solver is not None or solver_steps is not None:
+            steps = converted(int | None, solver_steps, "solver_steps")
+            agent._draw_by(converted(SolverName | None, solver, "solver"), steps)
         return agent
+
+    def _draw_by(self, name: SolverName | None, steps: int | None) -> None:
+        """Draw candidates by another solver."""
+        if not isinstance(self.behavior, DiffusionBehavior):
+            kind = type(self.behavior).__name__
+            raise ValueError(f"solver and solver_steps are of a diffusion model, got them for a {kind}")
+        configured = self.config.behavior.solver
+        solver = configured if name is None else SOLVERS[name]
+        self.behavior = self.behavior.with_solver(replace(solver, steps=configured.steps if steps is None else steps))
+        self.config = replace(self.config, behavior=self.behavior.config)
 
     def _known_rows(self, data: Trajectories) -> Int[Tensor, " R"] | None:
         """The transitions of the first critic: those whose vanilla return is known well enough; None for all."""

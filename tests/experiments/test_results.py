@@ -138,7 +138,7 @@ def test_a_field_added_to_a_config_later_makes_no_other_trial(trial):
 
 
 # Suites that are still being run, which no page shows yet. What is stored must fit.
-UNFINISHED = {"fidelity"}
+UNFINISHED = {"fidelity", "ablations", "table-1"}
 
 
 @pytest.mark.skipif(find_spec("d4rl") is None, reason="d4rl is not installed")
@@ -147,7 +147,8 @@ def test_the_committed_results_are_those_of_the_suite_as_it_is(name):
     """Or the book would show results of settings that are no longer those of its command."""
     results = stored_results(name, "quick", RESULTS)
     assert bool(results.missing) == (name in UNFINISHED)
-    assert len(results.trials) == len(read_lines(RESULTS / f"{name}.jsonl")), "a line of no trial of the suite"
+    own = {line["id"] for line in read_lines(RESULTS / f"{name}.jsonl")}
+    assert own <= {trial.identity for trial in results.trials}, "a line of no trial of the suite"
     for trial, line in zip(results.trials, results.lines, strict=True):
         assert line["id"] == trial.identity, "the default of a config field has changed since"
         assert {variant: dict(of) for variant, of in trial.variants.items()} == line["trial"]["variants"]

@@ -144,3 +144,42 @@ def test_a_wrong_call_ends_with_a_message(monkeypatch, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         command.main(["run", "small", "--runs", str(tmp_path)])
     assert ended.value.code == 2 and "no regenerated data of antmaze" in capsys.readouterr().err
+
+
+def test_a_trial_that_another_suite_has_stored_is_not_run_again(tmp_path, monkeypatch):
+    monkeypatch.setitem(SUITES, "another", Suite(SUITES["small"].trials))
+    run_suite("small", "quick", tmp_path / "runs", tmp_path / "results", trials=SUITES["small"].trials("quick")[:1])
+    results = run_suite("another", "quick", tmp_path / "none", tmp_path / "results")
+    assert not results.missing
+    assert [line["provenance"]["seed"] for line in read_lines(tmp_path / "results" / "another.jsonl")] == ["0"]
+
+
+def test_the_command_prints_a_table_of_the_paper(tmp_path, capsys, monkeypatch):
+    def trials(profile):
+        variants = {f"as configured, K = {k}": {"iteration": k} for k in (1, 2)}
+        return [replace(trial, variants=variants, label="diffusion") for trial in small(profile)]
+
+    small = SUITES["small"].trials
+    monkeypatch.setitem(SUITES, "ablations", Suite(trials))
+    folder = ["--results", str(tmp_path / "results")]
+    assert command.main(["table", "4", *folder]) == 0
+    assert "python -m sfbc_core.experiments run ablations --profile quick makes them" in capsys.readouterr().out
+    run_suite("ablations", "quick", tmp_path / "runs", tmp_path / "results", trials=trials("quick")[:1])
+    assert command.main(["table", "4", "--format", "csv", *folder]) == 0
+    out = capsys.readouterr()
+    assert "toy-maze,without planning," in out.out and "1 trials of this table are not stored" in out.err
+
+
+def test_the_command_shows_a_trial_and_how_to_make_it_again(tmp_path, capsys):
+    trial, missing = SUITES["small"].trials("quick")
+    run_suite("small", "quick", tmp_path / "runs", tmp_path / "results", trials=[trial])
+    assert command.main(["show", trial.identity, "--results", str(tmp_path / "results")]) == 0
+    shown = capsys.readouterr().out
+    again = "run small --profile quick --tasks toy-maze --seeds 1 --labels SfBC --results again"
+    assert f"command: python -m sfbc_core.experiments {again}" in shown
+    assert '"planning_iterations": 2' in shown and "| K = 2 " in shown
+    assert command.main(["show", missing.identity, "--results", str(tmp_path / "results")]) == 0
+    assert "missing: 1 trials" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        command.main(["show", "0123456789ab"])
+    assert "no suite has a trial '0123456789ab'" in capsys.readouterr().err

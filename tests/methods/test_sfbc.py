@@ -159,6 +159,29 @@ def test_the_same_models_can_select_in_another_way(agent, walk):
         agent.acting(num_candidates=0)
 
 
+def test_the_same_models_can_be_drawn_from_by_another_solver(agent, walk, untyped):
+    states, configured = walk.observations[:5], agent.config.behavior.solver
+    for solver, expected in (("published", SolverConfig(7)), ("accurate", SolverConfig.accurate(7))):
+        other = agent.acting(solver=solver, solver_steps=7)
+        assert other.config.behavior.solver == expected and other.behavior.network is agent.behavior.network
+        by_hand = agent.behavior.with_solver(expected).sample(states, 4, torch.Generator().manual_seed(1))
+        drawn, _ = other.candidates(states, 4, torch.Generator().manual_seed(1))
+        assert torch.equal(drawn, by_hand)
+    assert agent.acting(solver_steps=9).config.behavior.solver == replace(configured, steps=9)
+    assert agent.acting(solver="accurate").config.behavior.solver == SolverConfig.accurate(configured.steps)
+    assert agent.config.behavior.solver == configured
+    with pytest.raises(ValueError, match="solver must be one of"):
+        agent.acting(solver="heun")
+    with pytest.raises(TypeError, match="solver_steps must be an int or None"):
+        agent.acting(solver_steps="7")
+
+
+def test_a_solver_is_refused_where_nothing_is_solved(tiny_sfbc):
+    agent = SfBC(replace(tiny_sfbc, behavior=GaussianConfig()))
+    with pytest.raises(ValueError, match="of a diffusion model, got them for a GaussianBehavior"):
+        agent.acting(solver_steps=5)
+
+
 def test_acting_is_batched_bounded_and_repeatable(agent, walk):
     first = agent.act(walk.observations[:9], torch.Generator().manual_seed(0))
     again = agent.act(walk.observations[:9], torch.Generator().manual_seed(0))

@@ -1,0 +1,94 @@
+"""A table of cells as text: Markdown, LaTeX, HTML or CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+
+import pandas as pd
+
+FORMATS = ("markdown", "latex", "html", "csv")
+MISSING = "–"  # no trial of this cell is stored
+IN_THE_PAPER = "{}, in the paper"  # the head of a column of what the paper reports
+
+
+def rendered(table: pd.DataFrame, kind: str = "markdown", *, across: str = "columns") -> str:
+    """A table for people: mean ± deviation over seeds, in bold what is close to the best of its task.
+
+    Args:
+        table: of cells, as the functions of :mod:`~sfbc_core.experiments.paper_tables` give it.
+        kind: "markdown", "latex", "html", where a cell says on hovering which trials it is the mean of, or "csv", which has
+            a row for each cell and all that is known of it.
+        across: "columns" for a row for each task, or "tasks" for a column for each.
+
+    Raises:
+        ValueError: another kind, or another way across.
+    """
+    if kind not in FORMATS:
+        raise ValueError(f"kind must be one of {FORMATS}, got {kind!r}")
+    if across not in ("columns", "tasks"):
+        raise ValueError(f"across must be 'columns' or 'tasks', got {across!r}")
+    if kind == "csv":
+        return table.to_csv()
+    grid = _grid(table, CELLS[kind])
+    grid = grid.T if across == "tasks" else grid
+    if kind == "markdown":
+        return grid.to_markdown(disable_numparse=True)
+    if kind == "html":
+        return grid.rename(index=escape, columns=escape).to_html(escape=False, border=0)
+    grid = grid.rename(index=_for_latex, columns=_for_latex)
+    return grid.to_latex(escape=False, column_format="l" + "r" * len(grid.columns))
+
+
+def _grid(table: pd.DataFrame, words: Callable[[pd.Series], str]) -> pd.DataFrame:
+    """The texts of all cells, a row for each task, with what the paper reports beside a column where it does."""
+    tasks = list(dict.fromkeys(table.index.get_level_values(0)))
+    grid: dict[str, dict[str, str]] = {}
+    for (task, column), cell in table.iterrows():
+        grid.setdefault(str(column), dict.fromkeys(tasks, MISSING))[task] = words(cell)
+        if cell.get("paper"):
+            grid.setdefault(IN_THE_PAPER.format(column), dict.fromkeys(tasks, ""))[task] = cell["paper"]
+    heads = [head for name in _columns(table) for head in (name, IN_THE_PAPER.format(name)) if head in grid]
+    return pd.DataFrame({head: grid[head] for head in heads}, index=tasks)
+
+
+def _columns(table: pd.DataFrame) -> list[str]:
+    """The names of the columns, so that each task has its own in order; not every task has all."""
+    names: list[str] = []
+    for _, of_task in table.groupby(level=0, sort=False):
+        place = 0
+        for name in map(str, of_task.index.get_level_values(1)):
+            if name not in names:
+                names.insert(place, name)
+            place = names.index(name) + 1
+    return names
+
+
+def _score(cell: pd.Series, plus_minus: str = " ± ") -> str:
+    deviation = "" if pd.isna(cell["deviation"]) else f"{plus_minus}{cell['deviation']:.1f}"
+    return f"{cell['mean']:.1f}{deviation}"
+
+
+def _in_markdown(cell: pd.Series) -> str:
+    return f"**{_score(cell)}**" if cell["best"] else _score(cell)
+
+
+def _in_latex(cell: pd.Series) -> str:
+    score = _score(cell, r" $\pm$ ")
+    return rf"\textbf{{{score}}}" if cell["best"] else score
+
+
+def _in_html(cell: pd.Series) -> str:
+    note = f"{cell['note']}; " if cell.get("note") else ""
+    source = f"{note}{cell['data']} data, {cell['profile']}, seeds {cell['seeds']}, trials {cell['trials']}"
+    tag = "b" if cell["best"] else "span"
+    return f'<{tag} title="{escape(source)}">{_score(cell)}</{tag}>'
+
+
+CELLS: dict[str, Callable[[pd.Series], str]] = {"markdown": _in_markdown, "latex": _in_latex, "html": _in_html}
+
+
+def _for_latex(name: str) -> str:
+    for found, put in (("%", r"\%"), ("_", r"\_"), ("τ", r"$\tau$"), ("α", r"$\alpha$"), ("–", "--"), ("±", r"$\pm$")):
+        name = name.replace(found, put)
+    return name
