@@ -6,6 +6,8 @@
 #   PYTHON    the interpreter that makes .venv, if not python3.11      (make test PYTHON=/opt/python3.11/bin/python3)
 #   UPGRADE   take the newest versions that pyproject.toml allows       (make lock UPGRADE=1)
 #   SUITE     which stored results to complete                         (make results SUITE=maze2d PROFILE=quick)
+#   TASKS     which tasks of a table, by name, all if not given         (make table1 TASKS="bidirectional-car")
+#   FORMAT    of a table: markdown, latex, html or csv                  (make table1 FORMAT=latex)
 #   KIND      which kinds of faults, by a part of their name           (make faults KIND="full disk")
 #   OPTIONS   of JupyterLab                                            (make lab OPTIONS=--no-browser)
 #   PORT      where `make serve` listens                               (make serve PORT=9000)
@@ -18,14 +20,16 @@ PROFILE ?= quick
 JOBS ?= 2
 PORT ?= 8000
 KIND ?=
+TASKS ?=
+FORMAT ?= markdown
 BIN := .venv/bin
 VENV := .venv/.installed
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "; print "Targets:"} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "; print "Targets:"} /^[a-z0-9 -]+:.*## / {sub(/ .*/, "", $$1); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Variables: PROFILE=$(PROFILE) (smoke, quick, full)  JOBS=$(JOBS)  PORT=$(PORT)  PYTHON=$(PYTHON)"
-	@echo "           SUITE (of results)  KIND (of faults)  OPTIONS (of lab)  UPGRADE=1 (of lock); the head of the Makefile says more"
+	@echo "           SUITE (of results)  TASKS, FORMAT (of a table)  KIND (of faults)  OPTIONS (of lab)  UPGRADE=1 (of lock); the head of the Makefile says more"
 
 # ---- the reader's targets ---------------------------------------------------------------------------------------
 
@@ -41,8 +45,14 @@ serve: $(VENV) ## serve the built book on http://127.0.0.1:8000
 
 .PHONY: results
 results: $(VENV) ## run those trials behind a chapter that are not stored, hours (SUITE=toy-maze, drivers, bandit, maze2d, …)
-	@test -n "$(SUITE)" || { echo "Say which: make results SUITE=maze2d (or toy-maze, drivers, bandit, simulators, antmaze, locomotion, fidelity)." >&2; exit 1; }
+	@test -n "$(SUITE)" || { echo "Say which: make results SUITE=maze2d (or toy-maze, drivers, bandit, simulators, antmaze, locomotion, fidelity, ablations, table-1)." >&2; exit 1; }
 	$(BIN)/python -m sfbc_core.experiments run $(SUITE) --profile $(PROFILE) --jobs $(JOBS)
+
+# At PROFILE=smoke the table is made from nothing, in minutes.
+.PHONY: table1 table2 table4
+table1 table2 table4: $(VENV) ## print Table 1 of the paper from stored results, also table2 and table4 (FORMAT=latex TASKS=bidirectional-car)
+	$(BIN)/python -m sfbc_core.experiments table $(@:table%=%) --profile $(PROFILE) --format $(FORMAT) \
+	  $(if $(TASKS),--tasks $(TASKS))
 
 .PHONY: lab
 lab: $(VENV) ## open the chapters in JupyterLab (OPTIONS=--allow-root in a container)

@@ -17,7 +17,7 @@ from sfbc_core.experiments.paper_tables import table_1, table_2, table_4
 from sfbc_core.experiments.profiles import PROFILES
 from sfbc_core.experiments.rendering import FORMATS, rendered
 from sfbc_core.experiments.results import Results
-from sfbc_core.experiments.running import described, run_suite, stored_results, trial_command
+from sfbc_core.experiments.running import described, run_suite, stored_results, suite_results, trial_command
 from sfbc_core.experiments.suites import SUITES, trial_of
 from sfbc_core.experiments.tables import score_table
 from sfbc_core.experiments.trial import Trial
@@ -80,7 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     trials = _chosen(parser, options)
     if options.command == "run":
         return _run(parser, options, trials)
-    results = stored_results(options.suite, options.profile, options.results)
+    if function is not None and options.profile == "smoke":  # made now: it takes as long as to look it up
+        results = suite_results(options.suite, "smoke", options.results, options.tasks)
+    else:
+        results = stored_results(options.suite, options.profile, options.results)
     chosen = {trial.identity for trial in trials}
     if options.command == "list":
         for state, of in (("stored", results.trials), ("missing", results.missing)):

@@ -29,6 +29,8 @@ from sfbc_core.files import load_json
 from sfbc_core.paths import user_path
 from sfbc_core.tasks import load_task
 
+Tasks = str | Sequence[str] | None  # one, some, or all
+
 
 def suite_command(name: str, profile: str) -> str:
     """The command that runs a suite."""
@@ -41,12 +43,14 @@ def trial_command(name: str, trial: Trial) -> str:
     return f"{suite_command(name, trial.profile)} {some}"
 
 
-def _trials(name: str, profile: str, task: str | None) -> list[Trial]:
-    """Those of a suite, of one of its tasks or of all."""
+def _trials(name: str, profile: str, tasks: Tasks) -> list[Trial]:
+    """Those of a suite, of some of its tasks or of all."""
     trials = suite_named(name).trials(profile)
-    if task is not None and task not in (tasks := list(dict.fromkeys(trial.task for trial in trials))):
-        raise ValueError(f"the suite {name!r} has no task {task!r}; expected one of {tasks}")
-    return [trial for trial in trials if task in (None, trial.task)]
+    there = list(dict.fromkeys(trial.task for trial in trials))
+    chosen = [tasks] if isinstance(tasks, str) else list(tasks or there)
+    if wrong := [task for task in chosen if task not in there]:
+        raise ValueError(f"the suite {name!r} has no task {', '.join(map(repr, wrong))}; expected one of {there}")
+    return [trial for trial in trials if trial.task in chosen]
 
 
 def _lines(folder: str | os.PathLike, name: str) -> list[dict[str, Any]]:
@@ -55,20 +59,20 @@ def _lines(folder: str | os.PathLike, name: str) -> list[dict[str, Any]]:
     return [line for suite in names for line in read_lines(user_path(folder) / f"{suite}.jsonl")]
 
 
-def stored_results(name: str, profile: str, folder: str | os.PathLike, task: str | None = None) -> Results:
-    """What is stored of a suite in the folder of results, and what is missing; of one of its tasks, or of all."""
+def stored_results(name: str, profile: str, folder: str | os.PathLike, tasks: Tasks = None) -> Results:
+    """What is stored of a suite in the folder of results, and what is missing; of some of its tasks, or of all."""
     lines = _lines(folder, name)
-    return Results(_trials(name, profile, task), lines, folder, suite_command(name, profile))
+    return Results(_trials(name, profile, tasks), lines, folder, suite_command(name, profile))
 
 
-def suite_results(name: str, profile: str, folder: str | os.PathLike, task: str | None = None) -> Results:
+def suite_results(name: str, profile: str, folder: str | os.PathLike, tasks: Tasks = None) -> Results:
     """What a chapter shows of a suite: read from the folder of results; at the profile "smoke", made now, in seconds.
 
     Args:
         name: of the suite.
         profile: "smoke", "quick" or "full".
         folder: of the results.
-        task: one of the suite's, if not all are to be shown.
+        tasks: one or some of the suite's, if not all are to be shown.
 
     Raises:
         FileNotFoundError: nothing is stored of it; the message names the command that makes it.
@@ -76,9 +80,9 @@ def suite_results(name: str, profile: str, folder: str | os.PathLike, task: str 
     """
     if profile == "smoke":
         with tempfile.TemporaryDirectory() as scratch:
-            trials = _trials(name, profile, task)
+            trials = _trials(name, profile, tasks)
             return run_suite(name, profile, Path(scratch) / "runs", Path(scratch) / "results", trials=trials)
-    results = stored_results(name, profile, folder, task)
+    results = stored_results(name, profile, folder, tasks)
     if not results.trials:
         raise FileNotFoundError(
             f"no result of the suite {name!r} at the profile {profile!r} in {user_path(folder).resolve()}: start the "
