@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import ModuleType
@@ -107,11 +106,13 @@ def performance_profile(
 
 def _estimates(runs: dict[str, Any], function: Callable[..., Any], seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Point estimates and intervals by method."""
-    with warnings.catch_warnings():  # rliable hands its generator on under a name that its bootstrap has given up
-        warnings.simplefilter("ignore", FutureWarning)
-        return _rliable("library").get_interval_estimates(
-            runs, function, reps=SAMPLES, random_state=np.random.RandomState(seed)
-        )
+    # rliable 1.2 has an argument for a generator and draws from numpy's global one all the same.
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        return _rliable("library").get_interval_estimates(runs, function, reps=SAMPLES)
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
 
 
 def _rliable(module: str) -> ModuleType:

@@ -30,8 +30,7 @@ def rendered(table: pd.DataFrame, kind: str = "markdown", *, across: str = "colu
         raise ValueError(f"across must be 'columns' or 'tasks', got {across!r}")
     if kind == "csv":
         return table.to_csv()
-    grid = _grid(table, CELLS[kind])
-    grid = grid.T if across == "tasks" else grid
+    grid = _grid(table, CELLS[kind], across)
     if kind == "markdown":
         return grid.to_markdown(disable_numparse=True)
     if kind == "html":
@@ -40,16 +39,22 @@ def rendered(table: pd.DataFrame, kind: str = "markdown", *, across: str = "colu
     return grid.to_latex(escape=False, column_format="l" + "r" * len(grid.columns))
 
 
-def _grid(table: pd.DataFrame, words: Callable[[pd.Series], str]) -> pd.DataFrame:
-    """The texts of all cells, a row for each task, with what the paper reports beside a column where it does."""
-    tasks = list(dict.fromkeys(table.index.get_level_values(0)))
-    grid: dict[str, dict[str, str]] = {}
+def _grid(table: pd.DataFrame, words: Callable[[pd.Series], str], across: str) -> pd.DataFrame:
+    """The texts of all cells, and what the paper reports in a column beside those of which it does."""
+    ours, paper = {}, {}
     for (task, column), cell in table.iterrows():
-        grid.setdefault(str(column), dict.fromkeys(tasks, MISSING))[task] = words(cell)
-        if cell.get("paper"):
-            grid.setdefault(IN_THE_PAPER.format(column), dict.fromkeys(tasks, ""))[task] = cell["paper"]
-    heads = [head for name in _columns(table) for head in (name, IN_THE_PAPER.format(name)) if head in grid]
-    return pd.DataFrame({head: grid[head] for head in heads}, index=tasks)
+        key = (task, str(column)) if across == "columns" else (str(column), task)  # line and head
+        ours[key], paper[key] = words(cell), cell.get("paper", "")
+    lines, heads = list(dict.fromkeys(task for task, _ in table.index)), _columns(table)
+    if across == "tasks":
+        lines, heads = heads, lines
+    grid = {}
+    for head in heads:
+        grid[head] = [ours.get((line, head), MISSING) for line in lines]
+        reported = [paper.get((line, head), "") for line in lines]
+        if any(reported):
+            grid[IN_THE_PAPER.format(head)] = reported
+    return pd.DataFrame(grid, index=lines)
 
 
 def _columns(table: pd.DataFrame) -> list[str]:

@@ -39,6 +39,20 @@ def test_the_bootstrap_interval_of_a_mean_is_that_of_the_normal_law():
     assert found["mean_high"] == pytest.approx(runs.mean() + half, abs=0.1 * half)
 
 
+def test_the_same_seed_gives_the_same_interval_and_leaves_numpys_generator_alone():
+    scores = {
+        "one": np.random.default_rng(1).normal(50, 10, (5, 3)),
+        "two": np.random.default_rng(2).normal(50, 10, (5, 3)),
+    }
+    np.random.seed(3)  # noqa: NPY002
+    expected = np.random.rand()  # noqa: NPY002
+    np.random.seed(3)  # noqa: NPY002
+    first = aggregates(scores)
+    assert np.random.rand() == expected  # noqa: NPY002
+    assert first.equals(aggregates(scores)) and not first.equals(aggregates(scores, seed=1))
+    assert improvement(scores, ["two"], "one").equals(improvement(scores, ["two"], "one"))
+
+
 def test_the_probability_of_improvement_counts_pairs_with_ties_as_halves():
     scores = {"one": np.array([[1.0, 5.0], [2.0, 5.0]]), "two": np.array([[1.0, 4.0], [0.0, 6.0]])}
     table = improvement(scores, ["two", "one"], "one")

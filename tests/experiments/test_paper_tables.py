@@ -133,7 +133,7 @@ def test_markdown_and_latex_mark_the_best(compared):
     assert [word.strip() for word in lines[3].split("|")[1:4]] == [CAR, "**100.0**", "**95.0**"]
     assert MISSING in lines[2] and "10.0 ± 5.0" in lines[3]
     latex = rendered(table, "latex", across="tasks")
-    assert r"AWR & – & 10.0 $\pm$ 5.0 \\" in latex and r"\textbf{95.0}" in latex
+    assert r"AWR & – &  & 10.0 $\pm$ 5.0 \\" in latex and r"\textbf{95.0}" in latex
 
 
 def test_html_says_where_a_cell_comes_from_and_escapes_names(compared):
