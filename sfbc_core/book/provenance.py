@@ -14,6 +14,7 @@ PARAMETERS = {
     "seed": (int, "a whole number"),
     "results": (str, "the path of a folder"),
     "task_name": (str, "the name of a task"),
+    "tasks": (str, "the name of a task, or a list of such in JSON, in quotes"),
     "train": (bool, "True or False"),
 }
 

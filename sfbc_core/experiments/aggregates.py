@@ -82,7 +82,7 @@ def improvement(
         A row for each other method: `probability`, the mean over tasks, `low`, `high` (95 %).
     """
     pairs = {other: (scores[method], scores[other]) for other in over}
-    points, intervals = _estimates(pairs, _rliable("metrics").probability_of_improvement, seed)
+    points, intervals = _estimates(pairs, _share_of_wins, seed)
     rows = {
         other: {
             "probability": float(points[other]),
@@ -102,6 +102,12 @@ def performance_profile(
         {method: [(runs > threshold).mean() for threshold in thresholds] for method, runs in scores.items()},
         index=pd.Index(thresholds, name="score"),
     )
+
+
+def _share_of_wins(runs: Float[np.ndarray, "S T"], others: Float[np.ndarray, "R T"]) -> float:
+    # The same number as rliable's, which asks scipy's rank test for it: a minute for what takes a moment.
+    wins = (runs[:, None] > others[None]) + 0.5 * (runs[:, None] == others[None])
+    return float(wins.mean())
 
 
 def _estimates(runs: dict[str, Any], function: Callable[..., Any], seed: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -101,7 +101,8 @@ def table_1_trials(profile: str) -> list[Trial]:
         full={task: paper_settings(task).trials for task in reported_numbers()["table_1"] if task not in CARS},
     )
     sizes = dict.fromkeys(MAZES_2D, choose(profile, smoke=2_000, quick=1_000_000, full=None))
+    methods = choose(profile, smoke=ONCE[:2], quick=ONCE, full=ONCE)
     for task, count in seeds.items():
         episodes = choose(profile, smoke=1, quick=None, full=None) or paper_settings(task).evaluation_episodes
-        trials += _trials(profile, ONCE, count, {task: sizes.get(task)}, episodes, SIMULATOR_WAYS)
+        trials += _trials(profile, methods, count, {task: sizes.get(task)}, episodes, SIMULATOR_WAYS)
     return trials

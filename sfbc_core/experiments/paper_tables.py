@@ -56,24 +56,33 @@ def cells(frame: pd.DataFrame, columns: str) -> pd.DataFrame:
     return table
 
 
+def with_best_of_vem(frame: pd.DataFrame) -> pd.DataFrame:
+    """The episodes of all methods as they are configured; of VEM's τ only the best of each task, which its `note` names."""
+    if frame.empty:
+        return frame
+    chosen = frame[frame["variant"] == AS_CONFIGURED]
+    is_vem = chosen["method"].str.startswith(BEST_OF_VEM)
+    scores = chosen[is_vem].groupby(["task", "method"])["score"].mean()
+    best = {task: of_task.droplevel(0).idxmax() for task, of_task in scores.groupby("task")}
+    tried = scores.groupby("task").size()
+    kept = chosen[~is_vem | (chosen["method"] == chosen["task"].map(best))]
+    notes = {task: f"{method.partition(', ')[2]}, best of {tried[task]}" for task, method in best.items()}
+    of_vem = kept["method"].str.startswith(BEST_OF_VEM)
+    return kept.assign(
+        note=kept["task"].map(notes).where(of_vem, ""), method=kept["method"].where(~of_vem, BEST_OF_VEM)
+    )
+
+
 def table_1(frame: pd.DataFrame) -> pd.DataFrame:
     """Table 1: every method on every task, as it is configured; see :func:`cells`, by `task` and `method`.
 
     Of VEM, each task has the τ of the best score, as the paper does it, by name in `note`. What the paper reports of a cell
     is in `paper`, an empty text where that is not available.
     """
-    chosen = frame[frame["variant"] == AS_CONFIGURED] if len(frame) else frame
-    notes = {}
-    if len(chosen):
-        is_vem = chosen["method"].str.startswith("VEM")
-        of_vem = chosen[is_vem].groupby(["task", "method"])["score"].mean()
-        best = {task: scores.droplevel(0).idxmax() for task, scores in of_vem.groupby("task")}
-        tried = of_vem.groupby("task").size()
-        notes = {task: f"{method.removeprefix('VEM, ')}, best of {tried[task]}" for task, method in best.items()}
-        chosen = chosen[~is_vem | (chosen["method"] == chosen["task"].map(best))]
-        chosen = chosen.assign(method=chosen["method"].mask(is_vem, BEST_OF_VEM))
+    chosen = with_best_of_vem(frame)
     table = _in_order(cells(chosen, "method"), IN_TABLE_1)
-    table["note"] = [notes.get(task, "") if method == BEST_OF_VEM else "" for task, method in table.index]
+    notes = {} if frame.empty else chosen.groupby("task")["note"].max()
+    table["note"] = [notes[task] if method == BEST_OF_VEM else "" for task, method in table.index]
     table["paper"] = [_words(reported(task, name_elsewhere(method, task))) for task, method in table.index]
     return table
 

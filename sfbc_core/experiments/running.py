@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -29,7 +30,7 @@ from sfbc_core.files import load_json
 from sfbc_core.paths import user_path
 from sfbc_core.tasks import load_task
 
-Tasks = str | Sequence[str] | None  # one, some, or all
+Tasks = str | Sequence[str] | None  # one, some (as JSON too), or all
 
 
 def suite_command(name: str, profile: str) -> str:
@@ -47,7 +48,9 @@ def _trials(name: str, profile: str, tasks: Tasks) -> list[Trial]:
     """Those of a suite, of some of its tasks or of all."""
     trials = suite_named(name).trials(profile)
     there = list(dict.fromkeys(trial.task for trial in trials))
-    chosen = [tasks] if isinstance(tasks, str) else list(tasks or there)
+    if isinstance(tasks, str) and tasks:  # papermill hands on a list as text
+        tasks = json.loads(tasks) if tasks.startswith("[") else [tasks]
+    chosen = list(tasks or there)
     if wrong := [task for task in chosen if task not in there]:
         raise ValueError(f"the suite {name!r} has no task {', '.join(map(repr, wrong))}; expected one of {there}")
     return [trial for trial in trials if trial.task in chosen]

@@ -62,6 +62,15 @@ def test_the_probability_of_improvement_counts_pairs_with_ties_as_halves():
     assert table.loc["two", "low"] <= table.loc["two", "probability"] <= table.loc["two", "high"]
 
 
+def test_the_probability_of_improvement_is_that_of_rliable():
+    from rliable.metrics import probability_of_improvement
+
+    rng = np.random.default_rng(4)
+    one, two = rng.integers(0, 5, (4, 3)).astype(float), rng.integers(0, 5, (6, 3)).astype(float)
+    found = improvement({"one": one, "two": two}, ["two"], "one").loc["two", "probability"]
+    assert found == pytest.approx(probability_of_improvement(one, two))
+
+
 def test_a_profile_is_the_share_above_each_score():
     scores = {"one": np.array([[0.0, 50.0], [100.0, 100.0]])}
     assert performance_profile(scores, [-1.0, 0.0, 50.0, 100.0])["one"].tolist() == [1.0, 0.75, 0.5, 0.0]

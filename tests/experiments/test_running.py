@@ -89,6 +89,8 @@ def test_a_chapter_reads_what_is_stored_but_makes_it_at_smoke(tmp_path, measured
     assert [trial.seed for trial in read.trials] == [1] and [trial.seed for trial in read.missing] == [0]
     assert "read from a file" in repr(read) and measured == [1]
     assert suite_results("small", "quick", tmp_path, "toy-maze").trials == read.trials
+    for tasks in ("", [], ["toy-maze"], '["toy-maze"]'):
+        assert suite_results("small", "quick", tmp_path, tasks).trials == read.trials
     for profile in ("quick", "smoke"):
         with pytest.raises(ValueError, match=r"'small' has no task 'antmaze'; expected one of \['toy-maze'\]"):
             suite_results("small", profile, tmp_path, "antmaze")
