@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -49,6 +51,8 @@ class Run:
         folder: where to keep them; None for nowhere.
         config: the config dataclass of the run.
         data: what it learns from. Config and the data's fingerprint are written down when a folder is first used.
+        shared: a folder for units of work that several runs have in common, such as the behavior model of runs that differ
+            in their critics: it is done once, by the run that comes first, while the others wait for it.
 
     Raises:
         ValueError: on entry, the folder holds a run of another config or of other data; later, a damaged file in it.
@@ -56,8 +60,15 @@ class Run:
         RuntimeError: on entry, another process is at work in the folder.
     """
 
-    def __init__(self, folder: str | os.PathLike | None = None, config: Any = None, data: Trajectories | None = None):
+    def __init__(
+        self,
+        folder: str | os.PathLike | None = None,
+        config: Any = None,
+        data: Trajectories | None = None,
+        shared: str | os.PathLike | None = None,
+    ) -> None:
         self.folder = None if folder is None else user_path(folder)
+        self.shared = None if shared is None else user_path(shared)
         self._config, self._data, self._context = config, data, ExitStack()
 
     def __enter__(self) -> Run:
@@ -102,27 +113,50 @@ class Run:
                 f"{manifest} holds a run on other data (fingerprint {short(data, 40)}, not {fingerprint}); {advice}"
             )
 
-    def fit(self, name: str, model: Model, learn: Callable[[Path | None], Any]) -> None:
-        """Load the model if it was finished before; else let it learn, with a checkpoint file, and store it."""
+    def fit(self, name: str, model: Model, learn: Callable[[Path | None], Any], decided_by: Any = None) -> None:
+        """Load the model if it was finished before; else let it learn, with a checkpoint file, and store it.
+
+        Args:
+            name: of the unit of work, which is that of its file.
+            model: what learns.
+            learn: lets it, with the path of the checkpoint, or None for none.
+            decided_by: all that decides the result besides the data, as JSON holds it: what may be shared with other runs.
+                None for what is this run's own.
+        """
         if self.folder is None:
             learn(None)
             return
-        finished, checkpoint = self.folder / f"{name}.safetensors", self.folder / f"{name}.partial.safetensors"
-        if finished.exists():
-            load_model(model, load_tensors(finished, model.device), finished)
-            return
-        learn(checkpoint)
-        save_tensors(finished, model.tensors())
-        checkpoint.unlink(missing_ok=True)
+        with self._file_of(name, decided_by) as finished:
+            if finished.exists():
+                load_model(model, load_tensors(finished, model.device), finished)
+                return
+            checkpoint = finished.with_suffix(".partial.safetensors")
+            learn(checkpoint)
+            save_tensors(finished, model.tensors())
+            checkpoint.unlink(missing_ok=True)
 
-    def compute(self, name: str, shape: tuple[int, ...], function: Callable[[], Tensor]) -> Tensor:
-        """The float32 tensor of that shape which was stored before, or else computed and stored now."""
+    def compute(
+        self, name: str, shape: tuple[int, ...], function: Callable[[], Tensor], decided_by: Any = None
+    ) -> Tensor:
+        """The float32 tensor of that shape which was stored before, or else computed and stored now; see :meth:`fit`."""
         if self.folder is None:
             return function()
-        path = self.folder / f"{name}.safetensors"
-        if not path.exists():
-            save_tensors(path, {name: function()})
-        tensors = load_tensors(path)
+        with self._file_of(name, decided_by) as path:
+            if not path.exists():
+                save_tensors(path, {name: function()})
+            tensors = load_tensors(path)
         with understanding(path, f"does not hold the {name} of this run, remove it"):
             check_layout(tensors, {name: torch.empty(shape, device="meta")})
         return tensors[name]
+
+    @contextmanager
+    def _file_of(self, name: str, decided_by: Any) -> Iterator[Path]:
+        """Where a unit of work is kept: in the run's folder, or locked in the shared one."""
+        own = self.folder / f"{name}.safetensors"
+        if self.shared is None or decided_by is None or own.exists():
+            yield own
+            return
+        parts = json.dumps([decided_by, self._data.fingerprint()], sort_keys=True)
+        path = make_folder(self.shared) / f"{name}-{hashlib.sha256(parts.encode()).hexdigest()[:16]}.safetensors"
+        with FileLock(path.with_suffix(".lock")):
+            yield path

@@ -31,6 +31,7 @@ from sfbc_core.run import Run
 from sfbc_core.tasks import load_task
 from sfbc_core.trajectories import Trajectories
 
+SHARED = "shared"  # folder of what several trainings have in common, such as a behavior model
 CURVE = "curve.json"  # evaluations along a training, in the training's folder
 DAMAGED = "is damaged or of another version, remove it to evaluate again"
 POSITION = 2  # coordinates of the last observation that a result keeps: where an episode ended
@@ -51,7 +52,8 @@ def run_trial(
 
     Args:
         trial: what to run.
-        folder: where results are kept, and in a folder for each training the finished units of work and the agent.
+        folder: where results are kept, and in a folder for each training the finished units of work and the agent; what
+            several trainings have in common is done once, and its time counts for the trial that came first.
         device: where to train.
         progress: whether to show progress.
         data_folder: as of :meth:`Trial.load_data`.
@@ -111,7 +113,7 @@ def trained_agent(
     agent = kind(trial.method, device)
     if trial.curve_every is not None:
         agent.watch = partial(_add_to_curve, trial, agent, here / CURVE)
-    agent.fit(data, here / "run", progress=progress)
+    agent.fit(data, here / "run", shared_dir=user_path(folder) / SHARED, progress=progress)
     agent.save(here / "agent")
     return agent
 

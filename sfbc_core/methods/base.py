@@ -137,7 +137,12 @@ class Method(ABC):
         return MemorylessPolicy(self)
 
     def fit(
-        self: MethodT, data: Trajectories, run_dir: str | os.PathLike | None = None, *, progress: bool = False
+        self: MethodT,
+        data: Trajectories,
+        run_dir: str | os.PathLike | None = None,
+        *,
+        shared_dir: str | os.PathLike | None = None,
+        progress: bool = False,
     ) -> MethodT:
         """Learn from the data.
 
@@ -145,10 +150,13 @@ class Method(ABC):
             data: the trajectories.
             run_dir: folder for finished units of work and for checkpoints of an unfinished one. A run that was killed goes
                 on from there and ends with the weights of an undisturbed run.
+            shared_dir: folder for what runs with different configs have in common, so that it is learned once: of SfBC the
+                behavior model and its candidates, which critics and ways to act do not change. Needs `run_dir`.
             progress: whether to show progress bars.
 
         Raises:
-            ValueError: `run_dir` holds a run of another config or of other data, or the data cannot be learned from.
+            ValueError: `shared_dir` without `run_dir`, a `run_dir` that holds a run of another config or of other data, or
+                data that cannot be learned from.
             RuntimeError: another process is training in `run_dir`, or this agent came from :meth:`acting`.
         """
         if self._shares_models:
@@ -156,8 +164,12 @@ class Method(ABC):
                 f"this {type(self).__name__} acts with the models of another agent, which a fit would change: make a new "
                 f"one with {type(self).__name__}(config)"
             )
+        if shared_dir is not None and run_dir is None:
+            raise ValueError(
+                f"expected run_dir beside shared_dir = {str(shared_dir)!r}: where this run keeps what is its own"
+            )
         self.fitted = False  # until the end: models that are half fitted do not act
-        with Run(run_dir, self.config, data) as run:
+        with Run(run_dir, self.config, data, shared_dir) as run:
             self.learn(data.to(self.device), run, progress)
         self.fitted = True
         return self

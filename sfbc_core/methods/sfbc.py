@@ -22,7 +22,7 @@ from sfbc_core.behavior import (
     VAEBehavior,
     VAEConfig,
 )
-from sfbc_core.configuration import config_dataclass, converted
+from sfbc_core.configuration import config_dataclass, config_to_json, converted
 from sfbc_core.critic import CriticConfig, QCritic
 from sfbc_core.methods.base import Method
 from sfbc_core.planning import (
@@ -111,6 +111,7 @@ class SfBC(Method, config=SfBCConfig):
             "behavior",
             self.behavior,
             lambda path: self.behavior.fit(learned_from, held_out=held_out, checkpoint=path, **options),
+            decided_by=self._decides_the_behavior(),
         )
         self.targets = []
         for k, (critic, targets) in enumerate(zip(self.critics, self.plan(data, run), strict=True)):
@@ -123,6 +124,10 @@ class SfBC(Method, config=SfBCConfig):
                 ),
             )
             self.targets.append(targets)
+
+    def _decides_the_behavior(self) -> list[Any]:
+        """All that decides the behavior model besides the data."""
+        return [config_to_json(self.config.behavior), self.config.held_out_share, self.config.seed]
 
     def split(self, data: Trajectories) -> tuple[Trajectories, Trajectories | None]:
         """The episodes that μ learns from, and those on which it is judged, drawn at random by the seed; None for none.
@@ -159,6 +164,7 @@ class SfBC(Method, config=SfBCConfig):
             "candidates",
             (len(states), config.value_candidates, data.action_dim),
             lambda: self.behavior.sample(states, config.value_candidates, generator),
+            decided_by=[self._decides_the_behavior(), config.value_candidates, config.value_every],
         )
         candidates = candidates.to(self.device)
         for critic in self.critics[:-1]:

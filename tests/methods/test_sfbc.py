@@ -15,6 +15,7 @@ import torch
 
 from sfbc_core import (
     CriticConfig,
+    DiffusionBehavior,
     GaussianConfig,
     SfBC,
     SfBCConfig,
@@ -271,6 +272,44 @@ config = SfBCConfig(
 data = Trajectories(**load_tensors(folder / "data.safetensors"))
 SfBC(config).fit(data, folder / "run").save(folder / "agent")
 """
+
+
+def test_what_runs_have_in_common_is_learned_once(tiny_sfbc, walk, tmp_path, monkeypatch):
+    learned = []
+    fit, sample = DiffusionBehavior.fit, DiffusionBehavior.sample
+    monkeypatch.setattr(
+        DiffusionBehavior, "fit", lambda self, *rest, **more: learned.append("μ") or fit(self, *rest, **more)
+    )
+    monkeypatch.setattr(
+        DiffusionBehavior, "sample", lambda self, *rest: learned.append("candidates") or sample(self, *rest)
+    )
+    other_critic = replace(tiny_sfbc, critic=replace(tiny_sfbc.critic, hidden=(8,)))
+    shared = tmp_path / "shared"
+    first = SfBC(tiny_sfbc).fit(walk, tmp_path / "first", shared_dir=shared)
+    assert learned == ["μ", "candidates"]
+    second = SfBC(other_critic).fit(walk, tmp_path / "second", shared_dir=shared)
+    assert learned == ["μ", "candidates"], "another critic, the same behavior"
+    alone = SfBC(other_critic).fit(walk)
+    assert_same_weights(weights_of(second), weights_of(alone))
+    assert_same_weights(first.behavior.tensors(), alone.behavior.tensors())
+    del learned[:]
+    changes = {
+        "seed": {"seed": 5},
+        "held out": {"held_out_share": 0.5},
+        "model": {"behavior": replace(tiny_sfbc.behavior, standardize_states=False)},
+        "rows": {"value_every": 2},
+    }
+    for name, change in changes.items():
+        SfBC(replace(tiny_sfbc, **change)).fit(walk, tmp_path / name, shared_dir=shared)
+        assert learned == (["candidates"] if name == "rows" else ["μ", "candidates"]), name
+        del learned[:]
+    SfBC(tiny_sfbc).fit(walk.replace(rewards=walk.rewards + 1), tmp_path / "data", shared_dir=shared)
+    assert learned == ["μ", "candidates"], "other data"
+
+
+def test_a_shared_folder_needs_a_run(tiny_sfbc, walk, tmp_path):
+    with pytest.raises(ValueError, match="expected run_dir beside shared_dir"):
+        SfBC(tiny_sfbc).fit(walk, shared_dir=tmp_path)
 
 
 @pytest.mark.slow
