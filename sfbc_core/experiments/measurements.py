@@ -174,6 +174,25 @@ def residual(critic: QCritic) -> float:
     return float(np.sqrt(np.mean(critic.history[-10:])) * critic.scale)
 
 
+def reach_of_candidates(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> dict[str, float]:
+    """How far from the middle of its range an action lies in its largest coordinate; 1 is at a bound.
+
+    Returns:
+        Means over recorded states: `data`, of the recorded action; `candidate`, of one draw from the behavior model; `best`,
+        of the one among M candidates that lies farthest.
+    """
+    generator = make_generator(trial.seed, "reach")
+    rows = torch.randperm(len(data), generator=generator)[:JUDGED_STATES].to(data.device)
+    states, low, high = data.observations[rows], data.action_low, data.action_high
+
+    def reach(actions: Float[Tensor, "*any act"]) -> Float[Tensor, "*any"]:
+        return ((2 * actions - low - high) / (high - low)).abs().amax(-1)
+
+    drawn = reach(agent.behavior.sample(states, agent.config.num_candidates, make_generator(trial.seed, "candidates")))
+    means = {"data": reach(data.actions[rows]), "candidate": drawn[:, 0], "best": drawn.amax(1)}
+    return {name: round(float(of.mean()), 4) for name, of in means.items()}
+
+
 def seconds_of_decisions(trial: Trial, agent: Method, task: Task, data: Trajectories) -> dict[str, dict[str, float]]:
     """How long a decision takes: the shortest of some tries, in turn, on the machine that measures.
 

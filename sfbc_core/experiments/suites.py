@@ -197,7 +197,9 @@ SUITES: dict[str, Suite] = {
         {"fidelity": fidelity_of_the_behavior, "order": order_of_candidates},
         partial(untrained_data, task=ANT_MAZES[0], sizes=(29, 8), policies=1, steps=1_500),
     ),
-    "ablations": Suite(ablation_trials, {"seconds": measurements.seconds_of_decisions}),
+    "ablations": Suite(
+        ablation_trials, {"reach": measurements.reach_of_candidates, "seconds": measurements.seconds_of_decisions}
+    ),
     "table-1": Suite(table_1_trials),
     "locomotion": Suite(
         locomotion_trials,

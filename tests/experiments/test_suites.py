@@ -10,14 +10,16 @@ import pytest
 import torch
 from small_methods import SMALL, fitted
 
-from sfbc_core import CriticConfig, QCritic, SfBC, load_task
-from sfbc_core.experiments import Trial
+from sfbc_core import CriticConfig, QCritic, SfBC, Trajectories, load_task
+from sfbc_core.experiments import Trial, measurements
 from sfbc_core.experiments.measurements import (
     learned_values,
     mean_cosine,
     planned_returns_in_the_maze,
+    reach_of_candidates,
     residual,
     rounded,
+    seconds_of_decisions,
 )
 from sfbc_core.experiments.paper import paper_config
 from sfbc_core.experiments.profiles import PROFILES
@@ -60,6 +62,45 @@ def test_the_residual_is_in_units_of_reward():
     critic = QCritic(CriticConfig())
     critic.history, critic.scale = [9.0] * 5 + [0.25] * 10, 8.0
     assert residual(critic) == 4.0
+
+
+def test_reach_is_measured_from_the_middle_of_the_bounds(tiny_sfbc, walk):
+    """Bounds of 0 to 4: data that reach 1 and 3.5 by turns; candidates from 2 on in steps of 0.4."""
+    rows = torch.arange(len(walk)) % 2 == 0
+    actions = torch.where(rows[:, None], torch.tensor([[1.0, 2.0]]), torch.tensor([[2.0, 3.5]]))
+    columns = dict(walk.tensors(), actions=actions)
+    data = Trajectories(**columns, action_low=0.0, action_high=4.0)
+
+    class Ladder:
+        def sample(self, states, n, generator):
+            return (2 + 0.4 * torch.arange(float(n)))[None, :, None].expand(len(states), n, 2)
+
+    agent = SfBC(tiny_sfbc)
+    agent.behavior = Ladder()
+    found = reach_of_candidates(Trial("toy-maze", tiny_sfbc, profile="smoke"), agent, load_task("toy-maze"), data)
+    assert found["data"] == pytest.approx(0.625)
+    assert found["candidate"] == 0.0 and found["best"] == pytest.approx(0.8), "five candidates: the last at 3.6"
+
+
+def test_every_variant_and_number_of_environments_is_timed(tiny_sfbc, walk, monkeypatch):
+    """A clock by which a decision takes as many seconds as there are environments, and twice as long at first."""
+    agent, now, slow = SfBC(tiny_sfbc).fit(walk), [0.0], [2.0]
+
+    def act(self, observations, generator=None):
+        now[0] += slow[0] * len(observations)
+        return torch.zeros(len(observations), 1)
+
+    monkeypatch.setattr(SfBC, "act", act)
+    monkeypatch.setattr(measurements.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(measurements, "TIMED", 1)
+    variants = {"K = 1": {"iteration": 1}, "all": {}}
+    trial = Trial("toy-maze", tiny_sfbc, 1, variants, profile="smoke")
+    found = seconds_of_decisions(trial, agent, load_task("toy-maze"), walk)
+    assert found["variants"] == {"K = 1": 2.0, "all": 2.0}
+    assert found["environments"] == {"1": 2.0, "4": 8.0, "16": 32.0, "64": 128.0}
+    monkeypatch.setattr(measurements, "TIMED", 3)
+    monkeypatch.setattr(SfBC, "act", lambda *rest: slow.__setitem__(0, 1.0) or act(*rest))
+    assert seconds_of_decisions(trial, agent, load_task("toy-maze"), walk)["variants"]["all"] == 1.0
 
 
 def test_rounded_numbers_are_lists():
