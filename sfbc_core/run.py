@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -69,6 +70,7 @@ class Run:
     ) -> None:
         self.folder = None if folder is None else user_path(folder)
         self.shared = None if shared is None else user_path(shared)
+        self.waited = 0.0  # seconds, for others at work on what is shared
         self._config, self._data, self._context = config, data, ExitStack()
 
     def __enter__(self) -> Run:
@@ -153,10 +155,13 @@ class Run:
     def _file_of(self, name: str, decided_by: Any) -> Iterator[Path]:
         """Where a unit of work is kept: in the run's folder, or locked in the shared one."""
         own = self.folder / f"{name}.safetensors"
-        if self.shared is None or decided_by is None or own.exists():
+        begun = own.exists() or own.with_suffix(".partial.safetensors").exists()
+        if self.shared is None or decided_by is None or begun:
             yield own
             return
         parts = json.dumps([decided_by, self._data.fingerprint()], sort_keys=True)
         path = make_folder(self.shared) / f"{name}-{hashlib.sha256(parts.encode()).hexdigest()[:16]}.safetensors"
+        started = time.monotonic()
         with FileLock(path.with_suffix(".lock")):
+            self.waited += time.monotonic() - started
             yield path

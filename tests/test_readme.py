@@ -85,3 +85,16 @@ def test_the_tree_has_every_script_of_the_book_and_every_folder_of_tests():
 
 def test_whatever_else_the_tree_names_is_there():
     assert [path for path in listed() if not (ROOT / path).exists()] == []
+
+
+def test_trials_that_are_shown_exist():
+    from sfbc_core.experiments.suites import trial_of
+
+    shown = {
+        word
+        for file in ("README.md", "CONTRIBUTING.md")
+        for word in re.findall(r"experiments show (\w+)", (ROOT / file).read_text())
+    }
+    assert shown
+    for identity in shown:
+        trial_of(identity)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import shlex
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -58,9 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         _add_results(command)
         if name == "table":
-            command.add_argument(
-                "--format", choices=FORMATS, default="markdown", help="of a table of the paper (default: markdown)"
-            )
+            command.add_argument("--format", choices=FORMATS, help="of a table of the paper (default: markdown)")
         if name == "run":
             command.add_argument("--runs", type=user_path, default=Path("runs"), help="where to train (default: runs)")
             command.add_argument("--data-folder", help="where the tasks' data files are, if not in the default folder")
@@ -77,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     function = None
     if options.suite in PAPER_TABLES:
         options.suite, function = PAPER_TABLES[options.suite]
+    elif getattr(options, "format", None):
+        parser.error(f"--format is of the paper's tables, {', '.join(PAPER_TABLES)}; that of a suite is in Markdown")
     trials = _chosen(parser, options)
     if options.command == "run":
         return _run(parser, options, trials)
@@ -95,13 +96,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not frame.empty:
         frame = frame[frame["id"].isin(chosen)]
     if frame.empty:
-        print(f"nothing is stored of these trials: {results.command} makes them")
+        print(f"nothing is stored of these trials: {_command(options)} makes them")
         return 0
-    print(_markdown(frame) if function is None else rendered(function(frame), options.format))
+    print(_markdown(frame) if function is None else rendered(function(frame), options.format or "markdown"))
     missing = sum(trial.identity in chosen for trial in results.missing)
     if missing:
-        print(f"{missing} trials of this table are not stored: {results.command} makes them", file=sys.stderr)
+        print(f"{missing} trials of this table are not stored: {_command(options)} makes them", file=sys.stderr)
     return 0
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command that runs the chosen trials of a suite."""
+    chosen = {"--tasks": options.tasks, "--seeds": options.seeds, "--labels": options.labels}
+    words = [word for name, of in chosen.items() if of for word in (name, *map(str, of))]
+    return shlex.join(
+        ["python", "-m", "sfbc_core.experiments", "run", options.suite, "--profile", options.profile, *words]
+    )
 
 
 def _add_results(command: argparse.ArgumentParser) -> None:
@@ -116,7 +126,7 @@ def _show(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     except ValueError as error:
         parser.error(str(error))
     results = stored_results(name, trial.profile, options.results)
-    results = Results([trial], results.lines, options.results, f"{trial_command(name, trial)} --results again")
+    results = Results([trial], results.lines, options.results, trial_command(trial))
     print(json.dumps(trial.to_json(), indent=1, ensure_ascii=False))
     for what, value in results.origin().items():
         print(f"{what}: {value}")
@@ -152,7 +162,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, trials: S
             results = run_suite(
                 options.suite,
                 options.profile,
-                options.runs / f"{options.suite}-{options.profile}",
+                options.runs / options.profile,  # of all suites, which have trials in common
                 options.results,
                 trials=trials,
                 executor=executor,

@@ -19,7 +19,7 @@ ANT = "regen/antmaze-umaze-v2"
 ABLATED = (CARS[0], f"regen/{HOPPER}", UMAZE, ANT)
 SOLVER_STEPS = (5, 10, 15, 25)  # D of the paper's Table 2
 DIFFUSION = "diffusion"
-# With the same budget for all three below "full", where each has its own from the paper.
+# Below "full", where each has its own budget from the paper: the same steps and batches for all three, a rate for each.
 RATE, WIDTH = 1e-3, 256
 
 

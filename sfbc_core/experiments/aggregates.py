@@ -22,14 +22,18 @@ def scores_of_runs(frame: pd.DataFrame, tasks: Sequence[str]) -> dict[str, Float
         tasks: which.
 
     Raises:
-        ValueError: no method has them all.
+        ValueError: no task, or no method has them all.
     """
+    if not len(tasks):
+        raise ValueError("expected tasks, got none")
     of_runs = frame[frame["task"].isin(tasks)].groupby(["method", "task", "seed"], sort=False)["score"].mean()
     found = {}
     for method, scores in of_runs.groupby("method", sort=False):
         by_task = [scores.loc[method].get(task) for task in tasks]
-        if all(of is not None for of in by_task) and len({tuple(of.index) for of in by_task}) == 1:
-            found[method] = np.stack([of.to_numpy() for of in by_task], axis=1)
+        if all(of is not None for of in by_task):
+            by_task = [of.sort_index() for of in by_task]
+            if len({tuple(of.index) for of in by_task}) == 1:
+                found[method] = np.stack([of.to_numpy() for of in by_task], axis=1)
     if not found:
         raise ValueError(f"expected a method with the same seeds on all of {list(tasks)}, found none")
     return found

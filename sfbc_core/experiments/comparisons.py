@@ -23,7 +23,7 @@ ONE_CANDIDATE = {AS_CONFIGURED: {}, "one candidate": {"num_candidates": 1}}
 SIMULATOR_WAYS = {**WAYS, "EMaQ": ONE_CANDIDATE, "Diffusion-QL": ONE_CANDIDATE}
 
 
-# Tasks of Table 1 whose data one command makes, and how many seeds they are run with at "quick".
+# Of the tasks whose data one command makes, those that are compared at "quick", and with how many seeds.
 MAZES_2D = (UMAZE, "regen/maze2d-medium-v1", "regen/maze2d-large-v1")
 SEEDS = dict.fromkeys(MAZES_2D, 3) | dict.fromkeys(
     (f"regen/{HOPPER}", "regen/antmaze-umaze-v2", "regen/antmaze-medium-play-v2"), 1

@@ -28,7 +28,7 @@ Measurement = Callable[[Trial, Any, Task, Trajectories], Any]  # the second is t
 PICTURE_ROWS = 1500  # transitions in a picture of planned returns
 JUDGED_STATES = 400  # in which actions are compared with the controller's
 VALUED_STEPS = 10_000  # at which a learned Q is asked
-TIMED = 5  # tries of a decision, of which the shortest counts
+TIMED = 20  # tries of a decision, of which the shortest counts
 ENVIRONMENTS = (1, 4, 16, 64)  # that ask for a decision at once
 PLAYED = 5  # episodes in which an arrival is looked for
 

@@ -66,7 +66,10 @@ def with_best_of_vem(frame: pd.DataFrame) -> pd.DataFrame:
     best = {task: of_task.droplevel(0).idxmax() for task, of_task in scores.groupby("task")}
     tried = scores.groupby("task").size()
     kept = chosen[~is_vem | (chosen["method"] == chosen["task"].map(best))]
-    notes = {task: f"{method.partition(', ')[2]}, best of {tried[task]}" for task, method in best.items()}
+    notes = {
+        task: method.partition(", ")[2] + (f", best of {tried[task]}" if tried[task] > 1 else "")
+        for task, method in best.items()
+    }
     of_vem = kept["method"].str.startswith(BEST_OF_VEM)
     return kept.assign(
         note=kept["task"].map(notes).where(of_vem, ""), method=kept["method"].where(~of_vem, BEST_OF_VEM)

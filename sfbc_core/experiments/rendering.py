@@ -30,31 +30,32 @@ def rendered(table: pd.DataFrame, kind: str = "markdown", *, across: str = "colu
         raise ValueError(f"across must be 'columns' or 'tasks', got {across!r}")
     if kind == "csv":
         return table.to_csv()
-    grid = _grid(table, CELLS[kind], across)
+    grid = _grid(table, *WORDS[kind], across)
     if kind == "markdown":
         return grid.to_markdown(disable_numparse=True)
     if kind == "html":
-        return grid.rename(index=escape, columns=escape).to_html(escape=False, border=0)
-    grid = grid.rename(index=_for_latex, columns=_for_latex)
+        return grid.to_html(escape=False, border=0)
     return grid.to_latex(escape=False, column_format="l" + "r" * len(grid.columns))
 
 
-def _grid(table: pd.DataFrame, words: Callable[[pd.Series], str], across: str) -> pd.DataFrame:
-    """The texts of all cells, and what the paper reports in a column beside those of which it does."""
+def _grid(
+    table: pd.DataFrame, of_cell: Callable[[pd.Series], str], of_text: Callable[[str], str], across: str
+) -> pd.DataFrame:
+    """The words of all cells, and what the paper reports in a column beside those of which it does."""
     ours, paper = {}, {}
     for (task, column), cell in table.iterrows():
         key = (task, str(column)) if across == "columns" else (str(column), task)  # line and head
-        ours[key], paper[key] = words(cell), cell.get("paper", "")
+        ours[key], paper[key] = of_cell(cell), of_text(cell.get("paper", ""))
     lines, heads = list(dict.fromkeys(task for task, _ in table.index)), _columns(table)
     if across == "tasks":
         lines, heads = heads, lines
     grid = {}
     for head in heads:
-        grid[head] = [ours.get((line, head), MISSING) for line in lines]
+        grid[of_text(head)] = [ours.get((line, head), of_text(MISSING)) for line in lines]
         reported = [paper.get((line, head), "") for line in lines]
         if any(reported):
-            grid[IN_THE_PAPER.format(head)] = reported
-    return pd.DataFrame(grid, index=lines)
+            grid[of_text(IN_THE_PAPER.format(head))] = reported
+    return pd.DataFrame(grid, index=list(map(of_text, lines)))
 
 
 def _columns(table: pd.DataFrame) -> list[str]:
@@ -69,9 +70,10 @@ def _columns(table: pd.DataFrame) -> list[str]:
     return names
 
 
-def _score(cell: pd.Series, plus_minus: str = " ± ") -> str:
-    deviation = "" if pd.isna(cell["deviation"]) else f"{plus_minus}{cell['deviation']:.1f}"
-    return f"{cell['mean']:.1f}{deviation}"
+def _score(cell: pd.Series) -> str:
+    deviation = "" if pd.isna(cell["deviation"]) else f" ± {cell['deviation']:.1f}"
+    note = f" ({cell['note']})" if cell.get("note") else ""
+    return f"{cell['mean']:.1f}{deviation}{note}"
 
 
 def _in_markdown(cell: pd.Series) -> str:
@@ -79,21 +81,25 @@ def _in_markdown(cell: pd.Series) -> str:
 
 
 def _in_latex(cell: pd.Series) -> str:
-    score = _score(cell, r" $\pm$ ")
+    score = _for_latex(_score(cell))
     return rf"\textbf{{{score}}}" if cell["best"] else score
 
 
 def _in_html(cell: pd.Series) -> str:
-    note = f"{cell['note']}; " if cell.get("note") else ""
-    source = f"{note}{cell['data']} data, {cell['profile']}, seeds {cell['seeds']}, trials {cell['trials']}"
+    source = f"{cell['data']} data, {cell['profile']}, seeds {cell['seeds']}, trials {cell['trials']}"
     tag = "b" if cell["best"] else "span"
     return f'<{tag} title="{escape(source)}">{_score(cell)}</{tag}>'
 
 
-CELLS: dict[str, Callable[[pd.Series], str]] = {"markdown": _in_markdown, "latex": _in_latex, "html": _in_html}
+def _for_latex(text: str) -> str:
+    for sign in "&%#_":
+        text = text.replace(sign, "\\" + sign)
+    return text.replace("±", r"$\pm$").replace("τ", r"$\tau$").replace(MISSING, "--")
 
 
-def _for_latex(name: str) -> str:
-    for found, put in (("%", r"\%"), ("_", r"\_"), ("τ", r"$\tau$"), ("α", r"$\alpha$"), ("–", "--"), ("±", r"$\pm$")):
-        name = name.replace(found, put)
-    return name
+# What becomes of a cell, and of any other text.
+WORDS: dict[str, tuple[Callable[[pd.Series], str], Callable[[str], str]]] = {
+    "markdown": (_in_markdown, str),
+    "latex": (_in_latex, _for_latex),
+    "html": (_in_html, escape),
+}

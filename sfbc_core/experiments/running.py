@@ -23,7 +23,7 @@ from sfbc_core.experiments.results import (
     read_lines,
     save_measurements,
 )
-from sfbc_core.experiments.suites import SUITES, suite_named
+from sfbc_core.experiments.suites import SUITES, suite_named, trial_of
 from sfbc_core.experiments.trial import Trial
 from sfbc_core.experiments.trial_run import run_trial, trained_agent
 from sfbc_core.files import load_json
@@ -38,10 +38,15 @@ def suite_command(name: str, profile: str) -> str:
     return f"python -m sfbc_core.experiments run {name} --profile {profile}"
 
 
-def trial_command(name: str, trial: Trial) -> str:
-    """The command that runs one trial of a suite."""
+def trial_command(trial: Trial) -> str:
+    """The command that makes one trial of a suite anew, in folders where nothing of it is stored.
+
+    Raises:
+        ValueError: no suite has it.
+    """
+    name, _ = trial_of(trial.identity)
     some = f"--tasks {trial.task} --seeds {trial.seed} --labels {shlex.quote(trial.label)}"
-    return f"{suite_command(name, trial.profile)} {some}"
+    return f"{suite_command(name, trial.profile)} {some} --runs again/runs --results again"
 
 
 def _trials(name: str, profile: str, tasks: Tasks) -> list[Trial]:
@@ -56,16 +61,22 @@ def _trials(name: str, profile: str, tasks: Tasks) -> list[Trial]:
     return [trial for trial in trials if trial.task in chosen]
 
 
-def _lines(folder: str | os.PathLike, name: str) -> list[dict[str, Any]]:
-    """What all suites have stored, a suite's own last: a trial that is in several of them is run once."""
-    names = [*(other for other in SUITES if other != name), name]
-    return [line for suite in names for line in read_lines(user_path(folder) / f"{suite}.jsonl")]
+def _lines(folder: str | os.PathLike, name: str, wanted: Sequence[Trial]) -> list[dict[str, Any]]:
+    """What a suite has stored, and of the trials that it lacks what other suites have: those are run once."""
+    own = read_lines(user_path(folder) / f"{name}.jsonl")
+    lacking = {trial.identity for trial in wanted} - {line["id"] for line in own}
+    for other in SUITES:
+        if lacking and other != name:
+            found = read_lines(user_path(folder) / f"{other}.jsonl")
+            own += [line for line in found if line["id"] in lacking]
+            lacking -= {line["id"] for line in found}
+    return own
 
 
 def stored_results(name: str, profile: str, folder: str | os.PathLike, tasks: Tasks = None) -> Results:
     """What is stored of a suite in the folder of results, and what is missing; of some of its tasks, or of all."""
-    lines = _lines(folder, name)
-    return Results(_trials(name, profile, tasks), lines, folder, suite_command(name, profile))
+    trials = _trials(name, profile, tasks)
+    return Results(trials, _lines(folder, name, trials), folder, suite_command(name, profile))
 
 
 def suite_results(name: str, profile: str, folder: str | os.PathLike, tasks: Tasks = None) -> Results:
@@ -123,7 +134,7 @@ def run_suite(
         options["data_folder"] = runs / "data"
         suite.smoke_data(options["data_folder"])
     path = folder / f"{name}.jsonl"
-    there = Results(wanted, _lines(folder, name), folder)
+    there = Results(wanted, _lines(folder, name, wanted), folder)
     missing = [trial for trial in wanted if trial in there.missing or _unmeasured(name, folder, trial)]
     one = partial(_run_one, suite=name, runs=runs, folder=folder, progress=progress, **options)
 
@@ -147,7 +158,7 @@ def run_suite(
         if errors:
             raise errors[0]
     made_now = 0 < len(missing) == len(wanted)
-    return Results(wanted, _lines(folder, name), folder, suite_command(name, profile), made_now)
+    return Results(wanted, _lines(folder, name, wanted), folder, suite_command(name, profile), made_now)
 
 
 def _unmeasured(suite: str, folder: Path, trial: Trial) -> dict[str, Measurement]:

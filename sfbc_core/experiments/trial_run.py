@@ -53,7 +53,7 @@ def run_trial(
     Args:
         trial: what to run.
         folder: where results are kept, and in a folder for each training the finished units of work and the agent; what
-            several trainings have in common is done once, and its time counts for the trial that came first.
+            several trainings have in common is done once, and its time counts for the trial that does it.
         device: where to train.
         progress: whether to show progress.
         data_folder: as of :meth:`Trial.load_data`.
@@ -86,7 +86,7 @@ def run_trial(
             "transitions": len(data),
             "reference_returns": list(load_task(trial.task).reference_returns),
             "variants": _evaluated(trial, agent, folder, progress),
-            "provenance": provenance_facts(trial.profile, trial.seed, started),
+            "provenance": provenance_facts(trial.profile, trial.seed, started + agent.waited),
         }
         if trial.curve_every is not None:
             stored["curve"] = _read_curve(trial, folder / trial.training_identity / CURVE)

@@ -63,6 +63,7 @@ class Method(ABC):
             )
         self.device = torch.device(device)
         self.fitted = self._shares_models = False
+        self.waited = 0.0  # seconds of the last fit, for other runs at work on what is shared
         self.acting_generator = make_generator(self.config.seed, "act", device=self.device)
 
     @abstractmethod
@@ -171,6 +172,7 @@ class Method(ABC):
         self.fitted = False  # until the end: models that are half fitted do not act
         with Run(run_dir, self.config, data, shared_dir) as run:
             self.learn(data.to(self.device), run, progress)
+        self.waited = run.waited
         self.fitted = True
         return self
 

@@ -203,7 +203,7 @@ class SfBC(Method, config=SfBCConfig):
 
         Raises:
             TypeError: a value of another type.
-            ValueError: no such iteration, another field, or an impossible value.
+            ValueError: no such iteration, another field, an impossible value, or a solver for what is no diffusion model.
         """
         agent = super().acting(**changes)
         iteration = converted(int | None, iteration, "iteration")

@@ -15,11 +15,13 @@ def test_runs_are_the_means_of_their_episodes_where_all_tasks_have_the_same_seed
     rows = [("a", "x", 0, 1.0), ("a", "x", 0, 3.0), ("a", "x", 1, 5.0), ("b", "x", 1, 7.0), ("b", "x", 0, 9.0)]
     rows += [("a", "y", 0, 1.0), ("a", "y", 1, 1.0), ("b", "y", 0, 1.0), ("c", "x", 0, 1.0)]
     frame = pd.DataFrame(rows, columns=["task", "method", "seed", "score"])
-    found = scores_of_runs(frame.sort_values("seed"), ["b", "a"])
+    found = scores_of_runs(frame, ["b", "a"])
     assert list(found) == ["x"], "y lacks a seed on b"
     np.testing.assert_array_equal(found["x"], [[9.0, 2.0], [7.0, 5.0]])
     with pytest.raises(ValueError, match="same seeds on all of"):
         scores_of_runs(frame, ["a", "c"])
+    with pytest.raises(ValueError, match="expected tasks, got none"):
+        scores_of_runs(frame, [])
 
 
 def test_the_interquartile_mean_leaves_out_a_quarter_at_each_end():

@@ -59,7 +59,7 @@ def test_a_cell_of_table_1_is_the_mean_over_seeds_as_configured(compared):
 def test_vem_has_the_best_of_its_expectiles_in_each_task(compared):
     table = table_1(compared)
     assert table.loc[(CAR, "VEM"), "mean"] == 95.0 and table.loc[(CAR, "VEM"), "note"] == "τ = 0.3, best of 2"
-    assert table.loc[(HOPPER, "VEM"), "note"] == "τ = 0.9, best of 1"
+    assert table.loc[(HOPPER, "VEM"), "note"] == "τ = 0.9"
 
 
 def test_what_is_within_5_percent_of_the_best_is_marked(compared):
@@ -130,10 +130,12 @@ def test_the_trials_have_what_the_tables_ask_for():
 def test_markdown_and_latex_mark_the_best(compared):
     table = table_1(compared)
     lines = rendered(table, "markdown").splitlines()
-    assert [word.strip() for word in lines[3].split("|")[1:4]] == [CAR, "**100.0**", "**95.0**"]
+    assert [word.strip() for word in lines[3].split("|")[1:4]] == [CAR, "**100.0**", "**95.0 (τ = 0.3, best of 2)**"]
     assert MISSING in lines[2] and "10.0 ± 5.0" in lines[3]
     latex = rendered(table, "latex", across="tasks")
-    assert r"AWR & – &  & 10.0 $\pm$ 5.0 \\" in latex and r"\textbf{95.0}" in latex
+    assert r"AWR & -- &  & 10.0 $\pm$ 5.0 \\" in latex
+    assert r"\textbf{95.0 ($\tau$ = 0.3, best of 2)}" in latex
+    assert r"108.6 $\pm$ 2.1" in rendered(table_4(ablated()), "latex")
 
 
 def test_html_says_where_a_cell_comes_from_and_escapes_names(compared):

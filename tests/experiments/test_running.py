@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from sfbc_core import SfBC
 from sfbc_core.experiments import Trial, run_suite, suite_results
 from sfbc_core.experiments import __main__ as command
 from sfbc_core.experiments.results import read_lines
@@ -172,14 +173,19 @@ def test_the_command_prints_a_table_of_the_paper(tmp_path, capsys, monkeypatch):
     assert "toy-maze,without planning," in out.out and "1 trials of this table are not stored" in out.err
 
 
-def test_the_command_shows_a_trial_and_how_to_make_it_again(tmp_path, capsys):
+def test_the_command_shows_a_trial_and_how_to_make_it_again(tmp_path, capsys, monkeypatch):
+    trained, fit = [], SfBC.fit
     trial, missing = SUITES["small"].trials("quick")
     run_suite("small", "quick", tmp_path / "runs", tmp_path / "results", trials=[trial])
     assert command.main(["show", trial.identity, "--results", str(tmp_path / "results")]) == 0
     shown = capsys.readouterr().out
-    again = "run small --profile quick --tasks toy-maze --seeds 1 --labels SfBC --results again"
+    again = "run small --profile quick --tasks toy-maze --seeds 1 --labels SfBC --runs again/runs --results again"
     assert f"command: python -m sfbc_core.experiments {again}" in shown
     assert '"planning_iterations": 2' in shown and "| K = 2 " in shown
+    made = shown.split("sfbc_core.experiments ")[1].splitlines()[0].split()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(SfBC, "fit", lambda *rest, **more: trained.append(trial.seed) or fit(*rest, **more))
+    assert command.main(made) == 0 and trained == [1], "made again, though it is stored and its training kept"
     assert command.main(["show", missing.identity, "--results", str(tmp_path / "results")]) == 0
     assert "missing: 1 trials" in capsys.readouterr().out
     with pytest.raises(SystemExit):

@@ -91,10 +91,10 @@ def told_apart(
     Args:
         read: reads them in the precision that it is given. It is asked twice where a file of finer numbers has a coordinate
             that is constant in float32, or nearly so.
-        dtypes: of the columns in the file that they come from.
+        dtypes: of the columns in the file that they come from; not looked at where there is no need.
     """
     found = read(np.float32)
-    if all(np.can_cast(dtype, np.float32) for dtype in dtypes) or not float32_may_collapse(found):
+    if not float32_may_collapse(found) or all(np.can_cast(dtype, np.float32) for dtype in dtypes):
         return found
     exact = read(np.float64)
     return exact if float32_collapses(exact) else found

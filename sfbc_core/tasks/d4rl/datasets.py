@@ -107,7 +107,8 @@ def read_hdf5(path: str | os.PathLike, rules: Rules | None = None) -> Trajectori
     """Read any file with D4RL's layout: `observations`, `actions`, `rewards`, `terminals` and, in some, `timeouts`.
 
     The columns are read straight into the float32 arrays of the result, so reading needs hardly more memory than the data
-    itself; states that float32 cannot tell apart are read in float64. If the last row has neither flag, it is treated as a
+    itself; states that float32 cannot tell apart are read in float64, and a column of finer numbers that is constant is read
+    twice to find out. If the last row has neither flag, it is treated as a
     timeout, with a warning.
 
     Args:

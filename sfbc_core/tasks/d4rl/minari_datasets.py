@@ -98,7 +98,7 @@ def read_minari(
         ends = np.cumsum([_checked_length(file, key, observation_keys) for key in episodes])
 
         def joined(sources: Sources) -> np.ndarray:
-            dtypes = [source.dtype for source in sources(file[episodes[0]])]
+            dtypes = (source.dtype for key in episodes for source in sources(file[key]))
             return told_apart(partial(_joined, file, episodes, ends, sources), dtypes)
 
         states = joined(partial(_states, keys=observation_keys))
