@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("run", "train and evaluate what is missing"),
-        ("list", "what is stored, and what is missing"),
+        ("list", "what is stored, with the minutes that it took, and what is missing"),
         ("table", "the scores of what is stored, or a table of the paper"),
     ):
         command = commands.add_parser(name, help=text)
@@ -87,10 +87,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = stored_results(options.suite, options.profile, options.results)
     chosen = {trial.identity for trial in trials}
     if options.command == "list":
-        for state, of in (("stored", results.trials), ("missing", results.missing)):
-            for trial in of:
-                if trial.identity in chosen:
-                    print(f"{state:8} {trial.identity}  {described(trial)}")
+        minutes = [float(line["provenance"]["seconds"]) / 60 for line in results.lines]
+        took = dict(zip((trial.identity for trial in results.trials), minutes, strict=True))
+        for trial in (*results.trials, *results.missing):
+            if trial.identity in chosen:
+                state = f"stored  {took[trial.identity]:5.1f} min" if trial.identity in took else f"missing{' ' * 10}"
+                print(f"{state}  {trial.identity}  {described(trial)}")
         return 0
     frame = results.frame()
     if not frame.empty:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -109,7 +110,7 @@ def test_the_command_runs_lists_and_prints_a_table(tmp_path, capsys, monkeypatch
     assert "| toy-maze | SfBC     | K = 1" in done.out and "small.jsonl" in done.out
     assert command.main(["list", "small", *folder]) == 0
     stored, missing = capsys.readouterr().out.splitlines()
-    assert stored.startswith("stored ") and stored.endswith("toy-maze, SfBC, seed 0")
+    assert re.match(r"stored +\d\.\d min  \w{12}  toy-maze, SfBC, seed 0$", stored)
     assert missing.startswith("missing ") and missing.endswith("seed 1")
     assert command.main(["table", "small", "--seeds", "1", *folder]) == 0
     assert "nothing is stored" in capsys.readouterr().out
