@@ -61,7 +61,7 @@ def test_the_command(home, monkeypatch, capsys):
     monkeypatch.setattr(experiments, "run_suite", run_suite)
     with pytest.raises(SystemExit):
         experiments.main(["run", "drivers", "--runs", "~/runs", "--results", "~/results"])
-    assert taken == {"runs": home / "runs" / "drivers-quick", "folder": home / "results"}
+    assert taken == {"runs": home / "runs" / "quick", "folder": home / "results"}
 
 
 @pytest.mark.parametrize("name", ["SFBC_CACHE_DIR", "XDG_CACHE_HOME"])
