@@ -51,7 +51,7 @@ results: $(VENV) ## run those trials behind a chapter that are not stored, hours
 # At PROFILE=smoke the table is made from nothing, in minutes.
 .PHONY: table1 table2 table4
 table1 table2 table4: $(VENV) ## print Table 1 of the paper from stored results, also table2 and table4 (FORMAT=latex TASKS=bidirectional-car)
-	$(BIN)/python -m sfbc_core.experiments table $(@:table%=%) --profile $(PROFILE) --format $(FORMAT) \
+	@$(BIN)/python -m sfbc_core.experiments table $(@:table%=%) --profile $(PROFILE) --format $(FORMAT) \
 	  $(if $(TASKS),--tasks $(TASKS))
 
 .PHONY: lab

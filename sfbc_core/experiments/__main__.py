@@ -85,25 +85,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = suite_results(options.suite, "smoke", options.results, options.tasks)
     else:
         results = stored_results(options.suite, options.profile, options.results)
-    chosen = {trial.identity for trial in trials}
+    results = Results(trials, results.lines, options.results)
     if options.command == "list":
-        minutes = [float(line["provenance"]["seconds"]) / 60 for line in results.lines]
-        took = dict(zip((trial.identity for trial in results.trials), minutes, strict=True))
-        for trial in (*results.trials, *results.missing):
-            if trial.identity in chosen:
-                state = f"stored  {took[trial.identity]:5.1f} min" if trial.identity in took else f"missing{' ' * 10}"
-                print(f"{state}  {trial.identity}  {described(trial)}")
-        return 0
+        return _list(results)
     frame = results.frame()
-    if not frame.empty:
-        frame = frame[frame["id"].isin(chosen)]
     if frame.empty:
         print(f"nothing is stored of these trials: {_command(options)} makes them")
         return 0
     print(_markdown(frame) if function is None else rendered(function(frame), options.format or "markdown"))
-    missing = sum(trial.identity in chosen for trial in results.missing)
-    if missing:
-        print(f"{missing} trials of this table are not stored: {_command(options)} makes them", file=sys.stderr)
+    if results.missing:
+        count = len(results.missing)
+        print(f"{count} trials of this table are not stored: {_command(options)} makes them", file=sys.stderr)
+    return 0
+
+
+def _list(results: Results) -> int:
+    for trial, line in zip(results.trials, results.lines, strict=True):
+        minutes = float(line["provenance"]["seconds"]) / 60
+        print(f"stored  {minutes:5.1f} min  {trial.identity}  {described(trial)}")
+    for trial in results.missing:
+        print(f"missing{' ' * 10}  {trial.identity}  {described(trial)}")
     return 0
 
 
