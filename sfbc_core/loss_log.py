@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sfbc_core.files import check_layout, join_parts, split_parts
+from sfbc_core.scalars import tell
 
 
 class LossLog:
@@ -35,6 +36,7 @@ class LossLog:
                     f"the loss {name!r} is {mean} after {done} gradient steps; lower the learning rate?"
                 )
             self.history.setdefault(name, []).append(mean)
+            tell(name, done, mean)
         self._sums, self._counts = {}, {}
 
     def tensors(self) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from sfbc_core.configuration import config_from_json, config_to_json, differences
 from sfbc_core.files import check_layout, load_json, load_tensors, save_json, save_tensors, short, understanding
 from sfbc_core.paths import make_folder, user_path
+from sfbc_core.scalars import part
 from sfbc_core.trajectories import Trajectories
 
 
@@ -126,14 +127,16 @@ class Run:
                 None for what is this run's own.
         """
         if self.folder is None:
-            learn(None)
+            with part(name):
+                learn(None)
             return
         with self._file_of(name, decided_by) as finished:
             if finished.exists():
                 load_model(model, load_tensors(finished, model.device), finished)
                 return
             checkpoint = finished.with_suffix(".partial.safetensors")
-            learn(checkpoint)
+            with part(name):
+                learn(checkpoint)
             save_tensors(finished, model.tensors())
             checkpoint.unlink(missing_ok=True)
 

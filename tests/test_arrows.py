@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sfbc_core"
 ALGORITHMS = ("behavior", "critic", "planning", "selection", "methods")
 LOW = (
     *("arrays", "paths", "files", "configuration", "ranges", "randomness", "progress", "environments"),
-    *("trajectories", "transitions", "support", "networks", "loss_log", "checkpoints", "training", "run"),
+    *("trajectories", "transitions", "support", "networks", "scalars", "loss_log", "checkpoints", "training", "run"),
 )
 FORBIDDEN = {
     "tasks": (*ALGORITHMS, "experiments", "book"),

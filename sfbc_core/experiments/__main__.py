@@ -8,12 +8,13 @@ import multiprocessing
 import shlex
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pandas as pd
 
+from sfbc_core.experiments.cluster import dask_executor
 from sfbc_core.experiments.paper_tables import table_1, table_2, table_4
 from sfbc_core.experiments.profiles import PROFILES
 from sfbc_core.experiments.rendering import FORMATS, rendered
@@ -65,6 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.add_argument("--data-folder", help="where the tasks' data files are, if not in the default folder")
             command.add_argument(
                 "--jobs", type=int, default=1, help="trials side by side, one thread each (default: 1)"
+            )
+            command.add_argument(
+                "--dask",
+                metavar="ADDRESS",
+                help="of a Dask scheduler, such as tcp://10.0.0.1:8786, whose workers run the trials",
+            )
+            command.add_argument(
+                "--logs", type=user_path, help="where to write losses and scores, for TensorBoard and as CSV files"
             )
             command.add_argument("--device", default="cpu", help="where to train, for example cuda (default: cpu)")
     command = commands.add_parser("show", help="a stored trial, and the command that makes it again")
@@ -154,14 +163,23 @@ def _chosen(parser: argparse.ArgumentParser, options: argparse.Namespace) -> lis
     return trials
 
 
+def _pool(options: argparse.Namespace) -> AbstractContextManager[Executor | None]:
+    """What runs the trials: workers of a cluster, processes, or nothing but this process."""
+    if options.dask:
+        return dask_executor(options.dask)
+    if options.jobs > 1:
+        # Spawned, not forked: a fork of a process that uses threads or a GPU can hang.
+        return ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn"))
+    return nullcontext()
+
+
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, trials: Sequence[Trial]) -> int:
     if options.jobs < 1:
         parser.error(f"--jobs must be at least 1, got {options.jobs}")
-    # Spawned, not forked: a fork of a process that uses threads or a GPU can hang.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(options.jobs, mp_context=context) if options.jobs > 1 else nullcontext()
+    if options.dask and options.jobs > 1:
+        parser.error("--jobs and --dask exclude each other: on a cluster every worker runs a trial at a time")
     try:
-        with pool as executor:
+        with _pool(options) as executor:
             results = run_suite(
                 options.suite,
                 options.profile,
@@ -172,8 +190,9 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, trials: S
                 progress=True,
                 device=options.device,
                 data_folder=options.data_folder,
+                logs=options.logs,
             )
-    except (OSError, ImportError) as error:
+    except (OSError, ImportError) as error:  # TimeoutError among them: no scheduler answers
         parser.exit(2, f"{parser.prog}: {error}\n")
     print(_markdown(results.frame()))
     print(f"written to {options.results / options.suite}.jsonl")

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from sfbc_core.behavior import check_fidelity
+from sfbc_core.experiments.paper import paper_settings
 from sfbc_core.experiments.profiles import choose
 from sfbc_core.experiments.settings import small_config, smoke_config
 from sfbc_core.experiments.trial import Trial
@@ -19,6 +20,7 @@ from sfbc_core.training import TrainingConfig
 from sfbc_core.trajectories import Trajectories
 
 ANT = "regen/antmaze-umaze-v2"
+MEDIUM = "regen/antmaze-medium-play-v2"
 HELD_OUT_SHARE = 0.05  # of the episodes: the behavior model does not learn from them and is judged on them
 RECORDED = 100_000  # transitions among which neighbors are looked for
 JUDGED = 1_000  # transitions whose neighbors they are
@@ -37,14 +39,17 @@ WAYS = {
 }
 
 
-def two_by_two(profile: str, seed: int) -> dict[str, SfBCConfig]:
+def two_by_two(task: str, profile: str, seed: int) -> dict[str, SfBCConfig]:
     """SfBC on the ant with a behavior model and a critic that are each trained for a short or a long time, by name.
+
+    In the smallest maze two iterations, in which every recorded walk goes to the goal; in others the paper's number.
 
     "Long" is for the critic 24,400 batches of 4096 with a constant rate: what public code counts as the paper's 100 epochs,
     of a million transitions, and half of what it takes in ant mazes. For the behavior model it is so long that the loss on
     held-out episodes should have stopped falling; its curve is measured. At "full" it is 600 passes over the data.
     """
-    shared: dict[str, Any] = {"planning_iterations": 2, "held_out_share": HELD_OUT_SHARE, "seed": seed}
+    iterations = 2 if task == ANT or profile == "smoke" else paper_settings(task).planning_iterations
+    shared: dict[str, Any] = {"planning_iterations": iterations, "held_out_share": HELD_OUT_SHARE, "seed": seed}
     if profile == "smoke":
         config = smoke_config(value_every=10, **shared)
         return {
@@ -70,17 +75,32 @@ def two_by_two(profile: str, seed: int) -> dict[str, SfBCConfig]:
     return configs
 
 
+def ways_to_act(config: SfBCConfig) -> dict[str, dict[str, Any]]:
+    """Every way to act after the last iteration, the bold ones after the first too, and between them the mild one."""
+    last = config.planning_iterations
+    asked = [(way, last) for way in WAYS] + [("softmax, α = 100", 1), ("best of 32", 1)]
+    if last > 2:
+        asked += [("softmax, α = 20", k) for k in range(1, last)]
+    return {f"{way}, K = {k}": {"iteration": k, **WAYS[way]} for way, k in asked}
+
+
 def fidelity_trials(profile: str) -> list[Trial]:
-    """The ant in its smallest maze: short and long trainings of both, every way to act after the last iteration."""
-    trials = []
-    for seed in range(choose(profile, smoke=1, quick=3, full=4)):
-        for label, config in two_by_two(profile, seed).items():
-            last = config.planning_iterations
-            variants = {f"{way}, K = {last}": {"iteration": last, **changes} for way, changes in WAYS.items()}
-            variants |= {f"{way}, K = 1": {"iteration": 1, **WAYS[way]} for way in ("softmax, α = 100", "best of 32")}
-            episodes = choose(profile, smoke=1, quick=100, full=100)
-            trials.append(Trial(ANT, config, episodes, variants, label=label, profile=profile))
-    return trials
+    """The ant in its smallest maze: short and long trainings of both; in the medium one with the short critic alone."""
+    seeds = choose(profile, smoke={ANT: 1}, quick={ANT: 3, MEDIUM: 1}, full={ANT: 4, MEDIUM: 4})
+    return [
+        Trial(
+            task,
+            config,
+            episodes=choose(profile, smoke=1, quick=100, full=100),
+            variants=ways_to_act(config),
+            label=label,
+            profile=profile,
+        )
+        for task, count in seeds.items()
+        for seed in range(count)
+        for label, config in two_by_two(task, profile, seed).items()
+        if task == ANT or label.endswith("short Q")
+    ]
 
 
 def fidelity_of_the_behavior(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import platform
 import time
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import torch
 
@@ -45,4 +46,16 @@ def _package(name: str) -> str:
 
 def _machine() -> str:
     accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores, {accelerator}"
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores, {_processor()}, {accelerator}"
+
+
+def _processor() -> str:
+    """The processor's name and its vector instructions as torch sees them: with both, last bits of numbers can differ."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # another system
+        lines = []
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    name = facts.get("model name") or platform.processor() or "unknown processor"
+    model = f" (model {facts['model']})" if "model" in facts else ""  # virtual machines name all of a kind alike
+    return f"{name}{model} with {torch.backends.cpu.get_cpu_capability()}"

@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, as_completed
 from functools import partial
@@ -126,9 +127,13 @@ def run_suite(
         trials: some of the suite's trials; all by default.
         executor: runs trials side by side; one after the other, in this process, if not given.
         progress: whether to show progress.
-        options: of :func:`~sfbc_core.experiments.trial_run.run_trial`: `device`, `data_folder`.
+        options: of :func:`~sfbc_core.experiments.trial_run.run_trial`: `device`, `data_folder`, `logs`.
     """
-    suite, runs, folder = suite_named(name), user_path(runs), user_path(folder)
+    # Absolute: a worker on a cluster is at work in another folder.
+    suite, runs, folder = suite_named(name), user_path(runs).absolute(), user_path(folder).absolute()
+    for given in ("data_folder", "logs"):
+        if options.get(given) is not None:
+            options[given] = user_path(options[given]).absolute()
     wanted = suite.trials(profile) if trials is None else trials
     if profile == "smoke" and suite.smoke_data is not None:
         options["data_folder"] = runs / "data"
@@ -137,12 +142,18 @@ def run_suite(
     there = Results(wanted, _lines(folder, name, wanted), folder)
     missing = [trial for trial in wanted if trial in there.missing or _unmeasured(name, folder, trial)]
     one = partial(_run_one, suite=name, runs=runs, folder=folder, progress=progress, **options)
+    started = time.monotonic()
 
     def store(done: int, trial: Trial, result: dict[str, Any]) -> None:
         add_lines(path, [result])
         if progress:
             seconds = float(result["provenance"]["seconds"])
-            print(f"[{done}/{len(missing)}] {described(trial)} {seconds / 60:.1f} min", file=sys.stderr, flush=True)
+            # As if those that are left took as long as those that are done, with as many side by side.
+            left = (time.monotonic() - started) / done * (len(missing) - done) / 60
+            about = f", about {left:.0f} min left" if done < len(missing) else ""
+            print(
+                f"[{done}/{len(missing)}] {described(trial)} {seconds / 60:.1f} min{about}", file=sys.stderr, flush=True
+            )
 
     if executor is None:
         for done, trial in enumerate(missing, 1):

@@ -21,6 +21,7 @@ from sfbc_core.experiments.checks import (
     unsealed,
 )
 from sfbc_core.experiments.provenance import provenance_facts
+from sfbc_core.experiments.scalar_logs import scalars_logged
 from sfbc_core.experiments.trial import Trial
 from sfbc_core.files import load_json, save_json, understanding
 from sfbc_core.methods import METHODS, GradientMethod, Method
@@ -28,6 +29,7 @@ from sfbc_core.methods.base import AGENT_FILE
 from sfbc_core.paths import make_folder, user_path
 from sfbc_core.progress import progress_bar
 from sfbc_core.run import Run
+from sfbc_core.scalars import tell
 from sfbc_core.tasks import load_task
 from sfbc_core.trajectories import Trajectories
 
@@ -44,6 +46,7 @@ def run_trial(
     device: str = "cpu",
     progress: bool = False,
     data_folder: str | os.PathLike | None = None,
+    logs: str | os.PathLike | None = None,
 ) -> dict[str, Any]:
     """Train once, evaluate every variant and store the result; or read what was stored before.
 
@@ -57,6 +60,8 @@ def run_trial(
         device: where to train.
         progress: whether to show progress.
         data_folder: as of :meth:`Trial.load_data`.
+        logs: a folder for losses and scores, written while they come; see :mod:`sfbc_core.experiments.scalar_logs`. What
+            was learned before, by this trial or for another one, is not told again.
 
     Returns:
         `id`, `trial`, `provenance`, `transitions`, and in `variants` for each variant the `returns`, the `lengths` and the
@@ -79,13 +84,15 @@ def run_trial(
                     return stored
         started = time.perf_counter()
         data = trial.load_data(data_folder)
-        agent = trained_agent(trial, folder, data, device=device, progress=progress)
+        with scalars_logged(logs, trial):
+            agent = trained_agent(trial, folder, data, device=device, progress=progress)
+            variants = _evaluated(trial, agent, folder, progress)
         stored = {
             "id": trial.identity,
             "trial": trial.to_json(),
             "transitions": len(data),
             "reference_returns": list(load_task(trial.task).reference_returns),
-            "variants": _evaluated(trial, agent, folder, progress),
+            "variants": variants,
             "provenance": provenance_facts(trial.profile, trial.seed, started + agent.waited),
         }
         if trial.curve_every is not None:
@@ -125,9 +132,11 @@ def _add_to_curve(trial: Trial, agent: GradientMethod, path: Path, steps: int) -
         return
     agent.nets.eval()
     agent.fitted = True
-    returns = evaluate(agent, load_task(trial.task), trial.episodes, trial.seed).returns
+    task = load_task(trial.task)
+    returns = evaluate(agent, task, trial.episodes, trial.seed).returns
     agent.fitted = False
     agent.nets.train()
+    tell("score", steps, float(task.normalized_score(returns).mean()))
     save_json(path, sealed({**curve, str(steps): returns.tolist()}))
 
 
@@ -170,4 +179,6 @@ def _evaluated(trial: Trial, agent: Method, folder: Path, progress: bool) -> dic
                     "final": results.final_observations[:, :POSITION].tolist(),
                 }
                 save_json(path, sealed(done))
+                score = float(task.normalized_score(results.returns).mean())
+                tell(f"score/{name}", changes.get("iteration", 0), score)
     return {name: done[name] for name in trial.variants}

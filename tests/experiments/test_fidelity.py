@@ -10,13 +10,14 @@ import torch
 from sfbc_core import SfBC, SfBCConfig, Trajectories, load_task
 from sfbc_core.behavior import base
 from sfbc_core.experiments import fidelity
-from sfbc_core.experiments.fidelity import WAYS, fidelity_of_the_behavior, fidelity_trials, two_by_two
+from sfbc_core.experiments.fidelity import ANT, MEDIUM, WAYS, fidelity_of_the_behavior, fidelity_trials, two_by_two
 from sfbc_core.experiments.trial import Trial
 
 
+@pytest.mark.parametrize("task", [ANT, MEDIUM])
 @pytest.mark.parametrize("profile", ["quick", "full"])
-def test_the_four_differ_in_two_things(profile):
-    four = two_by_two(profile, seed=2)
+def test_the_four_differ_in_two_things(profile, task):
+    four = two_by_two(task, profile, seed=2)
     assert list(four) == [f"{mu} μ, {q} Q" for mu in ("short", "long") for q in ("short", "long")]
     for mu in ("short", "long"):
         one, other = four[f"{mu} μ, short Q"], four[f"{mu} μ, long Q"]
@@ -35,8 +36,12 @@ def test_every_way_to_act_is_tried_after_the_last_iteration(profile):
     trials = fidelity_trials(profile)
     assert len({trial.training_identity for trial in trials}) == len(trials)
     for trial in trials:
-        last = {name for name, of in trial.variants.items() if of["iteration"] == trial.method.planning_iterations}
-        assert last == {f"{way}, K = 2" for way in WAYS}
+        last = {"regen/antmaze-umaze-v2": 2, "regen/antmaze-medium-play-v2": 5}[trial.task]
+        assert trial.method.planning_iterations == last
+        tried = {name for name, of in trial.variants.items() if of["iteration"] == last}
+        assert tried == {f"{way}, K = {last}" for way in WAYS}
+        bold = {name for name, of in trial.variants.items() if of["iteration"] == 1}
+        assert bold >= {"best of 32, K = 1", "softmax, α = 100, K = 1"}
     for way in WAYS.values():
         SfBC(SfBCConfig()).acting(**way)
 

@@ -1,0 +1,106 @@
+"""Trials on a Dask cluster: a real one on this machine, of which a worker is killed in the middle of a trial."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import dask
+import pytest
+from dask.distributed import Client, LocalCluster
+from processes import HANGS, outcome_of
+
+from sfbc_core.experiments import Trial, run_suite
+from sfbc_core.experiments import __main__ as command
+from sfbc_core.experiments.cluster import dask_executor
+from sfbc_core.experiments.results import read_lines
+
+
+@pytest.fixture
+def trials(tiny_sfbc):
+    """Three, each long enough to be killed in."""
+    training = replace(tiny_sfbc.behavior.training, gradient_steps=300, checkpoint_every=10)
+    behavior = replace(tiny_sfbc.behavior, training=training)
+    critic = replace(tiny_sfbc.critic, minimum_deviation=0.0)  # few transitions hold next to no reward
+    config = replace(tiny_sfbc, behavior=behavior, critic=critic, planning_iterations=1)
+    return [Trial("toy-maze", replace(config, seed=seed), 2, transitions=200, profile="smoke") for seed in range(3)]
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_loses_nothing_and_nothing_is_done_twice(tmp_path, trials, monkeypatch):
+    alone = run_suite("toy-maze", "smoke", tmp_path / "alone", tmp_path / "results", trials=trials)
+    monkeypatch.chdir(tmp_path)  # the workers are elsewhere, so that paths have to be whole
+
+    def together(address):
+        with dask_executor(address) as executor:
+            return run_suite("toy-maze", "smoke", "runs", "there", trials=trials, executor=executor, logs="logs")
+
+    with (
+        LocalCluster(
+            2, threads_per_worker=1, dashboard_address=None, local_directory=str(tmp_path / "dask")
+        ) as cluster,
+        Client(cluster) as client,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        before = set(client.run(os.getpid).values())
+        done = thread.submit(together, cluster.scheduler_address)
+        deadline = time.monotonic() + HANGS
+        while len(list((tmp_path / "runs").rglob("*.partial.safetensors"))) < 2:  # both are in the middle of one
+            assert not done.done() and time.monotonic() < deadline, "nothing was left to be killed"
+            time.sleep(0.01)
+        os.kill(min(before), signal.SIGKILL)
+        results = done.result(HANGS)
+        assert min(before) not in client.run(os.getpid).values()
+    lines = read_lines(tmp_path / "there" / "toy-maze.jsonl")
+    assert sorted(line["id"] for line in lines) == sorted(trial.identity for trial in trials)
+    assert [outcome_of(line) for line in results.lines] == [outcome_of(line) for line in alone.lines]
+    # Every process that is at work on a trial begins a file of TensorBoard: of one trial there were two.
+    begun = [len(list(folder.glob("events*"))) for folder in (tmp_path / "logs").iterdir()]
+    assert sorted(begun) == [1, 1, 2]
+
+
+def test_a_cluster_that_does_not_answer_is_said_in_words(capsys, monkeypatch):
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "0.5s")
+    for arguments, message in (
+        (["--dask", "nonsense"], "no Dask scheduler answers at nonsense: missing port number"),
+        (["--dask", "tcp://127.0.0.1:9", "--jobs", "2"], "--jobs and --dask exclude each other"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            command.main(["run", "toy-maze", "--profile", "smoke", *arguments])
+        assert ended.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_the_program_for_slurm_asks_for_one_gpu_and_one_thread(monkeypatch, capsys):
+    """That of the page, as it stands there; it submits nothing before there is work, so that no Slurm is needed."""
+    page = (Path(__file__).resolve().parents[2] / "book" / "cluster.md").read_text(encoding="utf-8")
+    (program,) = (code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "SLURMCluster" in code)
+    prompts, names = [], {}
+    monkeypatch.setattr("builtins.input", prompts.append)
+    with dask.config.set({}):  # and back to what it was
+        exec(program.replace('"port": 8786', '"port": 0'), names)
+        names["cluster"].close()
+        assert dask.config.get("distributed.scheduler.allowed-failures") == 100
+    script = capsys.readouterr().out
+    assert all(line in script for line in ("#SBATCH -p gpu", "#SBATCH --gres=gpu:1", "#SBATCH -t 08:00:00"))
+    assert ".venv/bin/python -m distributed.cli.dask_worker" in script and "--nthreads 1" in script
+    assert "The scheduler is at tcp://" in prompts[0]
+
+
+def test_it_starts_without_dask_and_tensorboard_and_says_what_a_cluster_needs():
+    code = (
+        "import sys\n"
+        "from sfbc_core.experiments.__main__ import main\n"
+        "print({'dask', 'distributed', 'tensorboard'} & set(sys.modules))\n"
+        "sys.modules['dask.distributed'] = None\n"
+        "main(['run', 'toy-maze', '--profile', 'smoke', '--dask', 'tcp://127.0.0.1:9'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "set()\n"
+    assert done.returncode == 2 and 'pip install "sfbc-core[cluster]"' in done.stderr
