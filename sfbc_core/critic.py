@@ -25,14 +25,11 @@ from sfbc_core.arrays import (
 from sfbc_core.configuration import config_dataclass
 from sfbc_core.files import join_parts, split_parts
 from sfbc_core.loss_log import loss_history
-from sfbc_core.networks import ROUNDING, Ensemble, Standardizer, mlp, seeded_layers
+from sfbc_core.networks import ROUNDING, Ensemble, Standardizer, mlp, rows_at_once, seeded_layers
 from sfbc_core.randomness import make_generator
 from sfbc_core.ranges import check_ranges
 from sfbc_core.training import TrainingConfig, train
 from sfbc_core.trajectories import Trajectories
-
-# Rows (state, candidate) of one network call; see behavior/diffusion.py for why.
-CHUNK_ROWS = {"cpu": 4096, "cuda": 1_048_576}
 
 
 @config_dataclass
@@ -196,8 +193,7 @@ class QCritic:
         asked, shape = states, ("S", len(self.standardizer.mean))
         states = as_floats("states", states, shape, dtype=self.observation_dtype)
         actions = as_floats("actions", actions, (len(states), "M", self.network[0].action_layer.in_features))
-        rows = CHUNK_ROWS.get(self.device.type, CHUNK_ROWS["cuda"])
-        chunk = max(1, rows // max(1, actions.shape[1]))
+        chunk = max(1, rows_at_once(self.device) // max(1, actions.shape[1]))
         result = torch.empty(actions.shape[:2], device=self.device)
         for first in range(0, len(states), chunk):
             part = slice(first, first + chunk)

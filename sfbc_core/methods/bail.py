@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sfbc_core.configuration import config_dataclass
 from sfbc_core.methods.gradient import GradientMethod
 from sfbc_core.methods.policies import deterministic_policy
-from sfbc_core.networks import mlp
+from sfbc_core.networks import mlp, rows_at_once
 from sfbc_core.planning import discounted_returns, unknown_share
 from sfbc_core.randomness import RandomSource
 from sfbc_core.ranges import check_ranges
@@ -109,7 +109,8 @@ class BAIL(GradientMethod, config=BAILConfig):
     @torch.no_grad()
     def best_rows(self) -> Bool[Tensor, " N"]:
         """Whether a transition is of the share whose returns come nearest to the envelope, G / V(s) being largest."""
-        envelope = torch.cat([self.nets["envelope"](part)[:, 0] for part in self.states.split(65_536)])
+        parts = self.states.split(rows_at_once(self.states.device))
+        envelope = torch.cat([self.nets["envelope"](part)[:, 0] for part in parts])
         ratio = self.returns / envelope.clamp_min(1e-6)
         keep = max(1, round(self.config.best_share * len(ratio)))
         best = torch.zeros_like(ratio, dtype=torch.bool)

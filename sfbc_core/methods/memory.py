@@ -9,12 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfbc_core.methods.gradient import GradientMethod
-from sfbc_core.networks import update_average
+from sfbc_core.networks import rows_at_once, update_average
 from sfbc_core.randomness import RandomSource
 from sfbc_core.trajectories import Trajectories
 from sfbc_core.transitions import NumberedSteps
-
-ROWS = 65_536  # states of one network call
 
 
 class MemoryMethod(GradientMethod):
@@ -47,7 +45,7 @@ class MemoryMethod(GradientMethod):
     @torch.no_grad()
     def fresh_memory(self, data: Trajectories) -> tuple[Float[Tensor, " N"], ...]:
         """The memory with the copy of V, of which the smallest member counts; `data` has standardised states."""
-        parts = data.observations.split(ROWS)
+        parts = data.observations.split(rows_at_once(data.device))
         return self.compute(data, torch.cat([self.nets["memory_v"](part)[..., 0].amin(0) for part in parts]))
 
     def after_step(self, step: int) -> None:

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from sfbc_core import ScoreNetworkConfig, Trajectories, VPSchedule, dpm_solver, planned_returns
 from sfbc_core.diffusion import ScoreNetwork
+from sfbc_core.networks import Ensemble, mlp, rows_at_once
 
 REPETITIONS = 5
 
@@ -95,9 +96,22 @@ def candidates() -> None:
     compare("16 candidates, shared condition / one for each", shared, for_each)
 
 
+@torch.no_grad()
+def values() -> None:
+    """V of 200,000 states by two networks, as the memory of VEM has it of all data."""
+    networks, states = Ensemble(mlp([4, 256, 256, 1]) for _ in range(2)), torch.randn(200_000, 4)
+
+    def in_parts_of(rows: int) -> torch.Tensor:
+        return torch.cat([networks(part)[..., 0].amin(0) for part in states.split(rows)])
+
+    rows = rows_at_once(states.device)
+    compare(f"200 k values, {rows} at a time / 65,536", lambda: in_parts_of(rows), lambda: in_parts_of(65_536))
+
+
 if __name__ == "__main__":
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}; median of {REPETITIONS} pairs")
     print(f"{'':55s} {'ours':>12s} {'usual':>13s} {'ratio':>8s}")
     planning()
     batches()
     candidates()
+    values()

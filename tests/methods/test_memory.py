@@ -5,6 +5,7 @@ import torch
 from hand_made import built, first_row, three_steps
 
 from sfbc_core.methods import AWR, VEM, AWRConfig, VEMConfig
+from sfbc_core.networks import CHUNK_ROWS
 
 
 @pytest.fixture(params=["VEM", "AWR"])
@@ -43,6 +44,6 @@ def test_it_is_asked_by_rows(agent):
 
 def test_parts_of_the_data_make_no_difference(agent, monkeypatch):
     whole = agent.fresh_memory(three_steps())
-    monkeypatch.setattr("sfbc_core.methods.memory.ROWS", 2)
+    monkeypatch.setitem(CHUNK_ROWS, "cpu", 2)
     for one, other in zip(whole, agent.fresh_memory(three_steps()), strict=True):
         assert torch.allclose(one, other)
