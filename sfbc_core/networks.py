@@ -21,8 +21,8 @@ from sfbc_core.trajectories import Trajectories
 # A deviation below this share of the largest value is rounding, which in float32 is 6e-8 of a number.
 ROUNDING = 1e-6
 
-# Rows of one call of a multilayer perceptron. On a core what fits the cache takes half as long, see the benchmarks; a GPU wants
-# many.
+# Rows of one call of a multilayer perceptron. On a core what fits the cache takes half as long (see the benchmarks).
+# A GPU wants many.
 CHUNK_ROWS = {"cpu": 4096, "cuda": 1_048_576}
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
