@@ -165,7 +165,7 @@ def _chosen(parser: argparse.ArgumentParser, options: argparse.Namespace) -> lis
 
 def _pool(options: argparse.Namespace) -> AbstractContextManager[Executor | None]:
     """What runs the trials: workers of a cluster, processes, or nothing but this process."""
-    if options.dask:
+    if options.dask is not None:
         return dask_executor(options.dask)
     if options.jobs > 1:
         # Spawned, not forked: a fork of a process that uses threads or a GPU can hang.
@@ -176,7 +176,7 @@ def _pool(options: argparse.Namespace) -> AbstractContextManager[Executor | None
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, trials: Sequence[Trial]) -> int:
     if options.jobs < 1:
         parser.error(f"--jobs must be at least 1, got {options.jobs}")
-    if options.dask and options.jobs > 1:
+    if options.dask is not None and options.jobs > 1:
         parser.error("--jobs and --dask exclude each other: on a cluster every worker runs a trial at a time")
     try:
         with _pool(options) as executor:
@@ -192,7 +192,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, trials: S
                 data_folder=options.data_folder,
                 logs=options.logs,
             )
-    except (OSError, ImportError) as error:  # TimeoutError among them: no scheduler answers
+    except (OSError, ImportError) as error:  # ConnectionError among them
         parser.exit(2, f"{parser.prog}: {error}\n")
     print(_markdown(results.frame()))
     print(f"written to {options.results / options.suite}.jsonl")

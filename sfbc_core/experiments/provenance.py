@@ -50,7 +50,7 @@ def _machine() -> str:
 
 
 def _processor() -> str:
-    """The processor's name and its vector instructions as torch sees them: with both, last bits of numbers can differ."""
+    """The processor's name and its vector instructions as torch sees them: with either, last bits of numbers can differ."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # another system

@@ -7,7 +7,6 @@ import os
 import shlex
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, as_completed
 from functools import partial
@@ -129,11 +128,8 @@ def run_suite(
         progress: whether to show progress.
         options: of :func:`~sfbc_core.experiments.trial_run.run_trial`: `device`, `data_folder`, `logs`.
     """
-    # Absolute: a worker on a cluster is at work in another folder.
     suite, runs, folder = suite_named(name), user_path(runs).absolute(), user_path(folder).absolute()
-    for given in ("data_folder", "logs"):
-        if options.get(given) is not None:
-            options[given] = user_path(options[given]).absolute()
+    options = _with_whole_paths(options)
     wanted = suite.trials(profile) if trials is None else trials
     if profile == "smoke" and suite.smoke_data is not None:
         options["data_folder"] = runs / "data"
@@ -142,17 +138,19 @@ def run_suite(
     there = Results(wanted, _lines(folder, name, wanted), folder)
     missing = [trial for trial in wanted if trial in there.missing or _unmeasured(name, folder, trial)]
     one = partial(_run_one, suite=name, runs=runs, folder=folder, progress=progress, **options)
-    started = time.monotonic()
+    took: list[float] = []
 
     def store(done: int, trial: Trial, result: dict[str, Any]) -> None:
         add_lines(path, [result])
         if progress:
             seconds = float(result["provenance"]["seconds"])
-            # As if those that are left took as long as those that are done, with as many side by side.
-            left = (time.monotonic() - started) / done * (len(missing) - done) / 60
-            about = f", about {left:.0f} min left" if done < len(missing) else ""
+            took.append(seconds)
+            left = len(missing) - done
+            rest = (
+                f"; {left} left, if they are like these {sum(took) / done * left / 60:.0f} min of work" if left else ""
+            )
             print(
-                f"[{done}/{len(missing)}] {described(trial)} {seconds / 60:.1f} min{about}", file=sys.stderr, flush=True
+                f"[{done}/{len(missing)}] {described(trial)} {seconds / 60:.1f} min{rest}", file=sys.stderr, flush=True
             )
 
     if executor is None:
@@ -170,6 +168,12 @@ def run_suite(
             raise errors[0]
     made_now = 0 < len(missing) == len(wanted)
     return Results(wanted, _lines(folder, name, wanted), folder, suite_command(name, profile), made_now)
+
+
+def _with_whole_paths(options: dict[str, Any]) -> dict[str, Any]:
+    """Options with folders that mean the same to a worker on a cluster, which is at work in another folder."""
+    folders = {name: options[name] for name in ("data_folder", "logs") if options.get(name) is not None}
+    return options | {name: user_path(folder).absolute() for name, folder in folders.items()}
 
 
 def _unmeasured(suite: str, folder: Path, trial: Trial) -> dict[str, Measurement]:
@@ -206,9 +210,9 @@ def run_trials(
     """Run many trials, here or on any `concurrent.futures` executor (processes, or a dask cluster's); results in order.
 
     Trials are independent, and each stores its result when it is done: a run that is cut short loses only what was under
-    way. `options` are those of :func:`run_trial`: `device`, `progress`, `data_folder`.
+    way. `options` are those of :func:`run_trial`: `device`, `progress`, `data_folder`, `logs`.
     """
-    one = partial(run_trial, folder=folder, **options)
+    one = partial(run_trial, folder=user_path(folder).absolute(), **_with_whole_paths(options))
     if executor is None:
         return [one(trial) for trial in trials]
     return list(executor.map(partial(with_one_thread, one), trials))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,8 +28,8 @@ def log_folder(folder: str | os.PathLike, trial: Trial) -> Path:
 def scalars_logged(folder: str | os.PathLike | None, trial: Trial) -> Iterator[None]:
     """Write every scalar that is told within this context into the trial's log; no folder, no log.
 
-    A training that was killed tells again what came after its last checkpoint. Since it ends with the same numbers, what is
-    in the log already is not written twice.
+    A training that was killed tells again what came after its last checkpoint: what is in the log already is not written
+    twice. Another value there, as of other code or of another kind of processor, is warned of, and the log is left as it is.
 
     Raises:
         ValueError: a file of that name is there and is no such log.
@@ -38,7 +39,7 @@ def scalars_logged(folder: str | os.PathLike | None, trial: Trial) -> Iterator[N
         yield
         return
     here = make_folder(log_folder(folder, trial))
-    written = _written(here / FILE)
+    written, differs = _written(here / FILE), []
     writer = _tensorboard(here)
     with open(here / FILE, "a", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
@@ -47,8 +48,15 @@ def scalars_logged(folder: str | os.PathLike | None, trial: Trial) -> Iterator[N
 
         def write(name: str, step: int, value: float) -> None:
             if (name, step) in written:
+                if written[name, step] != value and not differs:
+                    differs.append(name)
+                    warnings.warn(
+                        f"{here / FILE} has {written[name, step]} for {name!r} at step {step}, now it is {value}: of "
+                        "other code, or another kind of processor. The log stays; remove it to have one of this run alone",
+                        stacklevel=2,
+                    )
                 return
-            written.add((name, step))
+            written[name, step] = value
             rows.writerow([name, step, repr(value)])
             file.flush()  # whoever follows the training sees it, and a kill loses nothing
             if writer is not None:
@@ -63,20 +71,21 @@ def scalars_logged(folder: str | os.PathLike | None, trial: Trial) -> Iterator[N
                 writer.close()
 
 
-def _written(path: Path) -> set[tuple[str, int]]:
-    """What is in a log: (name, step). A last line that a kill cut short is taken away."""
+def _written(path: Path) -> dict[tuple[str, int], float]:
+    """What is in a log: values by (name, step). A last line that a kill cut short is taken away."""
     if not path.exists():
-        return set()
-    whole, _, cut = path.read_text(encoding="utf-8").rpartition("\n")
-    if cut:
-        os.truncate(path, len(whole.encode()) + bool(whole))
-    if not whole:
-        return set()
-    lines = list(csv.reader(whole.splitlines()))
+        return {}
+    whole, newline, cut = path.read_bytes().rpartition(b"\n")
     try:
-        if lines[0] != HEADER:
+        lines = list(csv.reader(whole.decode("utf-8").splitlines()))
+        if lines and lines[0] != HEADER:
             raise ValueError(f"begins with {lines[0]}")
-        return {(name, int(step)) for name, step, _ in lines[1:]}
+        found = {(name, int(step)): float(value) for name, step, value in lines[1:]}
+        if cut:
+            if not lines and not ",".join(HEADER).encode().startswith(cut):
+                raise ValueError(f"begins with {cut[:80]!r}")
+            os.truncate(path, len(whole + newline))
+        return found
     except ValueError as error:
         raise ValueError(f"{path} is not a log of scalars, with the columns {', '.join(HEADER)}: {error}") from error
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock
 
 from sfbc_core.evaluation import evaluate
@@ -179,6 +180,7 @@ def _evaluated(trial: Trial, agent: Method, folder: Path, progress: bool) -> dic
                     "final": results.final_observations[:, :POSITION].tolist(),
                 }
                 save_json(path, sealed(done))
-                score = float(task.normalized_score(results.returns).mean())
-                tell(f"score/{name}", changes.get("iteration", 0), score)
+            # Also of those that were done before a kill, which may have come between the file and the word.
+            score = float(task.normalized_score(np.mean(done[name]["returns"])))
+            tell(f"score/{name}", changes.get("iteration", 0), score)
     return {name: done[name] for name in trial.variants}

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import dask
 import pytest
-from dask.distributed import Client, LocalCluster
+from dask.distributed import Client, LocalCluster, WorkerPlugin
 from processes import HANGS, outcome_of
 
+from sfbc_core import training
 from sfbc_core.experiments import Trial, run_suite
 from sfbc_core.experiments import __main__ as command
 from sfbc_core.experiments.cluster import dask_executor
@@ -34,9 +35,22 @@ def trials(tiny_sfbc):
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_loses_nothing_and_nothing_is_done_twice(tmp_path, trials, monkeypatch):
+def test_what_a_killed_worker_had_begun_goes_on_in_another(tmp_path, trials, monkeypatch):
     alone = run_suite("toy-maze", "smoke", tmp_path / "alone", tmp_path / "results", trials=trials)
     monkeypatch.chdir(tmp_path)  # the workers are elsewhere, so that paths have to be whole
+
+    class Witness(WorkerPlugin):
+        """Writes down from which step a worker goes on, be it a new one."""
+
+        def setup(self, worker):
+            restore = training.restore_checkpoint
+
+            def restored(path, *rest):
+                first = restore(path, *rest)
+                Path(tmp_path, f"went on from {first}").touch()
+                return first
+
+            training.restore_checkpoint = restored
 
     def together(address):
         with dask_executor(address) as executor:
@@ -49,6 +63,7 @@ def test_a_worker_that_is_killed_loses_nothing_and_nothing_is_done_twice(tmp_pat
         Client(cluster) as client,
         ThreadPoolExecutor(1) as thread,
     ):
+        client.register_plugin(Witness())
         before = set(client.run(os.getpid).values())
         done = thread.submit(together, cluster.scheduler_address)
         deadline = time.monotonic() + HANGS
@@ -61,20 +76,35 @@ def test_a_worker_that_is_killed_loses_nothing_and_nothing_is_done_twice(tmp_pat
     lines = read_lines(tmp_path / "there" / "toy-maze.jsonl")
     assert sorted(line["id"] for line in lines) == sorted(trial.identity for trial in trials)
     assert [outcome_of(line) for line in results.lines] == [outcome_of(line) for line in alone.lines]
+    went_on = [int(path.name.split()[-1]) for path in tmp_path.glob("went on from *")]
+    assert went_on and min(went_on) >= 10, "nobody took up what the dead one had begun"
     # Every process that is at work on a trial begins a file of TensorBoard: of one trial there were two.
     begun = [len(list(folder.glob("events*"))) for folder in (tmp_path / "logs").iterdir()]
     assert sorted(begun) == [1, 1, 2]
 
 
-def test_a_cluster_that_does_not_answer_is_said_in_words(capsys, monkeypatch):
-    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "0.5s")
+def test_a_cluster_that_does_not_answer_is_said_in_words(capsys):
     for arguments, message in (
         (["--dask", "nonsense"], "no Dask scheduler answers at nonsense: missing port number"),
+        (["--dask", ""], "no Dask scheduler answers at : "),
+        (["--dask", "tcp://127.0.0.1:9"], "no Dask scheduler answers at tcp://127.0.0.1:9: Timed out"),
         (["--dask", "tcp://127.0.0.1:9", "--jobs", "2"], "--jobs and --dask exclude each other"),
     ):
-        with pytest.raises(SystemExit) as ended:
+        with (
+            dask.config.set({"distributed.comm.timeouts.connect": "0.5s"}),
+            pytest.raises(SystemExit) as ended,
+        ):
             command.main(["run", "toy-maze", "--profile", "smoke", *arguments])
         assert ended.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_a_cluster_that_goes_away_is_said_in_words():
+    with LocalCluster(0, processes=False, dashboard_address=None) as cluster:
+        lost = pytest.raises(ConnectionError, match=r"is gone\. What is done is stored: give the command again")
+        with lost, dask_executor(cluster.scheduler_address) as executor:
+            future = executor.submit(os.getpid)  # no worker is there to answer
+            cluster.close()
+            future.result(HANGS)
 
 
 def test_the_program_for_slurm_asks_for_one_gpu_and_one_thread(monkeypatch, capsys):
@@ -83,8 +113,8 @@ def test_the_program_for_slurm_asks_for_one_gpu_and_one_thread(monkeypatch, caps
     (program,) = (code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "SLURMCluster" in code)
     prompts, names = [], {}
     monkeypatch.setattr("builtins.input", prompts.append)
-    with dask.config.set({}):  # and back to what it was
-        exec(program.replace('"port": 8786', '"port": 0'), names)
+    with dask.config.set({"distributed.scheduler.allowed-failures": 3}):  # and back to what it was
+        exec(program, names)
         names["cluster"].close()
         assert dask.config.get("distributed.scheduler.allowed-failures") == 100
     script = capsys.readouterr().out

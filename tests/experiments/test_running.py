@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from sfbc_core import SfBC
-from sfbc_core.experiments import Trial, run_suite, suite_results
+from sfbc_core.experiments import Trial, run_suite, running, suite_results
 from sfbc_core.experiments import __main__ as command
 from sfbc_core.experiments.results import read_lines
 from sfbc_core.experiments.suites import SUITES, Suite
@@ -106,7 +106,9 @@ def test_the_command_runs_lists_and_prints_a_table(tmp_path, capsys, monkeypatch
     folder = ["--results", str(tmp_path / "results")]
     assert command.main(["run", "small", "--seeds", "0", *folder]) == 0
     done = capsys.readouterr()
-    assert "[1/1] toy-maze, SfBC, seed 0" in done.err, "it is not silent until the end"
+    assert re.search(r"\[1/1\] toy-maze, SfBC, seed 0 0\.\d min$", done.err, re.MULTILINE), (
+        "it is not silent until the end"
+    )
     assert "| toy-maze | SfBC     | K = 1" in done.out and "small.jsonl" in done.out
     assert command.main(["list", "small", *folder]) == 0
     stored, missing = capsys.readouterr().out.splitlines()
@@ -116,6 +118,22 @@ def test_the_command_runs_lists_and_prints_a_table(tmp_path, capsys, monkeypatch
     assert "nothing is stored" in capsys.readouterr().out
     assert command.main(["table", "small", *folder]) == 0
     assert "K = 2" in capsys.readouterr().out
+
+
+def test_it_says_how_much_work_is_left(tmp_path, capsys, monkeypatch):
+    trials, run = SUITES["small"].trials("quick"), running.run_trial
+
+    def slow(trial, *rest, **options):
+        result = run(trial, *rest, **options)
+        return {**result, "provenance": {**result["provenance"], "seconds": "600"}}
+
+    monkeypatch.setattr(running, "run_trial", slow)
+    run_suite("small", "quick", tmp_path / "runs", tmp_path / "results", trials=trials, progress=True)
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("[")]
+    assert said == [
+        "[1/2] toy-maze, SfBC, seed 1 10.0 min; 1 left, if they are like these 10 min of work",
+        "[2/2] toy-maze, SfBC, seed 0 10.0 min",
+    ]
 
 
 def test_labels_choose_rows(capsys, monkeypatch, tmp_path):
@@ -175,6 +193,11 @@ def test_the_command_prints_a_table_of_the_paper(tmp_path, capsys, monkeypatch):
 
 
 def test_the_command_shows_a_trial_and_how_to_make_it_again(tmp_path, capsys, monkeypatch):
+    for name in set(SUITES) - {
+        "small",
+        "toy-maze",
+    }:  # to look for a trial in all of them takes a minute with type checks
+        monkeypatch.delitem(SUITES, name)
     trained, fit = [], SfBC.fit
     trial, missing = SUITES["small"].trials("quick")
     run_suite("small", "quick", tmp_path / "runs", tmp_path / "results", trials=[trial])

@@ -9,7 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import sfbc_core.training
-from sfbc_core.experiments import run_trial
+from sfbc_core.experiments import run_trial, trial_run
 from sfbc_core.experiments.scalar_logs import log_folder, scalars_logged
 from sfbc_core.experiments.trial_run import trained_agent
 from sfbc_core.scalars import listening, part, tell
@@ -73,16 +73,40 @@ def test_a_training_that_was_killed_writes_nothing_twice(tmp_path, trial, monkey
 
 
 def test_a_line_that_a_kill_cut_short_is_written_again(tmp_path, trial):
-    for name, step in (("a", 1), ("b", 1)):
-        with scalars_logged(tmp_path, trial):
-            tell(name, step, 0.125)
     file = log_folder(tmp_path, trial) / "scalars.csv"
-    for size in range(len(file.read_bytes())):
-        file.write_bytes(b"name,step,value\na,1,0.125\nb,1,0.125\n"[:size])
+    whole = 'name,step,value\na,1,0.125\n"score/softmax, α = 20",1,0.125\n'
+    file.parent.mkdir()
+    for size in range(len(whole.encode())):
+        file.write_bytes(whole.encode()[:size])
         with scalars_logged(tmp_path, trial):
             tell("a", 1, 0.125)
-            tell("b", 1, 0.125)
-        assert file.read_text() == "name,step,value\na,1,0.125\nb,1,0.125\n", size
+            tell("score/softmax, α = 20", 1, 0.125)
+        assert file.read_text(encoding="utf-8") == whole, size
+
+
+def test_another_value_than_the_log_has_is_warned_of_and_the_log_stays(tmp_path, trial):
+    with scalars_logged(tmp_path, trial):
+        tell("a", 1, 0.125)
+    with pytest.warns(UserWarning, match=r"scalars\.csv has 0\.125 for 'a' at step 1, now it is 0\.25"):
+        with scalars_logged(tmp_path, trial):
+            tell("a", 1, 0.25)
+            tell("a", 2, 0.5)
+    assert rows_of(log_folder(tmp_path, trial)) == [("a", 1, 0.125), ("a", 2, 0.5)]
+
+
+def test_a_score_that_was_stored_just_before_a_kill_is_told(tmp_path, trial, monkeypatch):
+    def killed(name, step, value):
+        if name == "score/K = 2":
+            raise KeyboardInterrupt
+        tell(name, step, value)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trial_run, "tell", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_trial(trial, tmp_path / "runs", logs=tmp_path / "logs")
+    run_trial(trial, tmp_path / "runs", logs=tmp_path / "logs")
+    rows = rows_of(log_folder(tmp_path / "logs", trial))
+    assert [name for name, _, _ in rows if name.startswith("score")] == ["score/K = 1", "score/K = 2", "score/any"]
 
 
 def test_another_file_of_that_name_is_refused_and_kept(tmp_path, trial):
