@@ -40,17 +40,22 @@ def test_what_a_killed_worker_had_begun_goes_on_in_another(tmp_path, trials, mon
     monkeypatch.chdir(tmp_path)  # the workers are elsewhere, so that paths have to be whole
 
     class Witness(WorkerPlugin):
-        """Writes down from which step a worker goes on, be it a new one."""
+        """In every worker, be it a new one: waits at checkpoints, and writes down from which step it goes on."""
 
         def setup(self, worker):
-            restore = training.restore_checkpoint
+            store, restore = training.store_checkpoint, training.restore_checkpoint
+
+            def stored(path, *rest):
+                store(path, *rest)
+                while Path(tmp_path, "wait").exists():
+                    time.sleep(0.01)
 
             def restored(path, *rest):
                 first = restore(path, *rest)
                 Path(tmp_path, f"went on from {first}").touch()
                 return first
 
-            training.restore_checkpoint = restored
+            training.store_checkpoint, training.restore_checkpoint = stored, restored
 
     def together(address):
         with dask_executor(address) as executor:
@@ -63,21 +68,25 @@ def test_what_a_killed_worker_had_begun_goes_on_in_another(tmp_path, trials, mon
         Client(cluster) as client,
         ThreadPoolExecutor(1) as thread,
     ):
+        Path("wait").touch()
         client.register_plugin(Witness())
         before = set(client.run(os.getpid).values())
         done = thread.submit(together, cluster.scheduler_address)
         deadline = time.monotonic() + HANGS
-        while len(list((tmp_path / "runs").rglob("*.partial.safetensors"))) < 2:  # both are in the middle of one
+        while (
+            len(list((tmp_path / "runs" / "shared").glob("*.partial.safetensors"))) < 2
+        ):  # both are in the middle of one
             assert not done.done() and time.monotonic() < deadline, "nothing was left to be killed"
             time.sleep(0.01)
         os.kill(min(before), signal.SIGKILL)
+        Path("wait").unlink()
         results = done.result(HANGS)
         assert min(before) not in client.run(os.getpid).values()
     lines = read_lines(tmp_path / "there" / "toy-maze.jsonl")
     assert sorted(line["id"] for line in lines) == sorted(trial.identity for trial in trials)
     assert [outcome_of(line) for line in results.lines] == [outcome_of(line) for line in alone.lines]
-    went_on = [int(path.name.split()[-1]) for path in tmp_path.glob("went on from *")]
-    assert went_on and min(went_on) >= 10, "nobody took up what the dead one had begun"
+    went_on = [path.name for path in tmp_path.glob("went on from *")]
+    assert went_on == ["went on from 10"], "another worker takes up what the dead one had begun, at its checkpoint"
     # Every process that is at work on a trial begins a file of TensorBoard: of one trial there were two.
     begun = [len(list(folder.glob("events*"))) for folder in (tmp_path / "logs").iterdir()]
     assert sorted(begun) == [1, 1, 2]
