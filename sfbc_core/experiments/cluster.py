@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def dask_executor(address: str) -> Iterator[Executor]:
-    """An executor whose tasks run on the workers of a Dask cluster, for :func:`~sfbc_core.experiments.run_suite`.
+    """An executor whose tasks run on the workers of a Dask cluster, for :func:`~sfbc_core.experiments.running.run_suite`.
 
     The workers need this package and see the same folders under the same paths: there a trial keeps its checkpoints, so that
     another worker goes on with what a dead one had begun. Give each worker one thread, and no limit of memory but your own:
