@@ -6,7 +6,7 @@ import copy
 import itertools
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -41,9 +41,9 @@ def seeded_layers(seed: int) -> Iterator[None]:
         yield
 
 
-def rows_at_once(device: torch.device) -> int:
-    """How many rows to give a multilayer perceptron in one call."""
-    return CHUNK_ROWS.get(device.type, CHUNK_ROWS["cuda"])
+def rows_at_once(device: torch.device, rows: Mapping[str, int] = CHUNK_ROWS) -> int:
+    """Rows to give a network in one call: `rows` by kind of device, by default those of a multilayer perceptron."""
+    return rows.get(device.type, rows["cuda"])
 
 
 def mlp(widths: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:

@@ -18,6 +18,7 @@ from sfbc_core.diffusion.score_network import ScoreNetwork, ScoreNetworkConfig
 from sfbc_core.diffusion.solver_coefficients import Method, Prediction, Stage, solver_stages
 from sfbc_core.diffusion.solvers import NoiseModel, run_stages
 from sfbc_core.diffusion.spacings import Spacing
+from sfbc_core.networks import rows_at_once
 from sfbc_core.training import TrainingConfig
 
 # Rows of one network call while sampling. On a CPU the activations of a chunk should stay in cache; a GPU wants big calls.
@@ -109,8 +110,7 @@ class DiffusionBehavior(BehaviorModel):
         solver = self.config.solver
         stages = solver.stages(self.config.schedule)
         time_parts = self.network.time_parts([stage.time for stage in stages])
-        rows = CHUNK_ROWS.get(noise.device.type, CHUNK_ROWS["cuda"])
-        chunk = max(1, rows // noise.shape[1])  # states a call
+        chunk = max(1, rows_at_once(noise.device, CHUNK_ROWS) // noise.shape[1])  # states a call
         result = torch.empty_like(noise)
         for first in range(0, len(states), chunk):
             part = slice(first, first + chunk)

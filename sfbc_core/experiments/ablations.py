@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from sfbc_core.behavior import GaussianConfig, SolverConfig, VAEConfig
-from sfbc_core.experiments.comparisons import CARS, HOPPER, UMAZE
+from sfbc_core.experiments.comparisons import ANT_MAZES, CARS, HOPPER, UMAZE
 from sfbc_core.experiments.paper import paper_settings
 from sfbc_core.experiments.profiles import choose
 from sfbc_core.experiments.settings import method_config
@@ -14,9 +14,8 @@ from sfbc_core.experiments.trial import Trial
 from sfbc_core.methods.sfbc import SOLVERS, SfBCConfig
 from sfbc_core.training import TrainingConfig
 
-ANT = "regen/antmaze-umaze-v2"
 # Trained first, what costs the least; the paper has these ablations in locomotion and the ant's mazes alone.
-ABLATED = (CARS[0], f"regen/{HOPPER}", UMAZE, ANT)
+ABLATED = (CARS[0], f"regen/{HOPPER}", UMAZE, ANT_MAZES[0])
 SOLVER_STEPS = (5, 10, 15, 25)  # D of the paper's Table 2
 DIFFUSION = "diffusion"
 # Below "full", where each has its own budget from the paper: the same steps and batches for all three, a rate for each.

@@ -25,9 +25,8 @@ SIMULATOR_WAYS = {**WAYS, "EMaQ": ONE_CANDIDATE, "Diffusion-QL": ONE_CANDIDATE}
 
 # Of the tasks whose data one command makes, those that are compared at "quick", and with how many seeds.
 MAZES_2D = (UMAZE, "regen/maze2d-medium-v1", "regen/maze2d-large-v1")
-SEEDS = dict.fromkeys(MAZES_2D, 3) | dict.fromkeys(
-    (f"regen/{HOPPER}", "regen/antmaze-umaze-v2", "regen/antmaze-medium-play-v2"), 1
-)
+ANT_MAZES = ("regen/antmaze-umaze-v2", "regen/antmaze-medium-play-v2")
+SEEDS = dict.fromkeys(MAZES_2D, 3) | dict.fromkeys((f"regen/{HOPPER}", *ANT_MAZES), 1)
 
 
 def _trials(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from sfbc_core.behavior import check_fidelity
+from sfbc_core.experiments.comparisons import ANT_MAZES
 from sfbc_core.experiments.paper import paper_settings
 from sfbc_core.experiments.profiles import choose
 from sfbc_core.experiments.settings import small_config, smoke_config
@@ -19,8 +20,7 @@ from sfbc_core.tasks.registry import Task
 from sfbc_core.training import TrainingConfig
 from sfbc_core.trajectories import Trajectories
 
-ANT = "regen/antmaze-umaze-v2"
-MEDIUM = "regen/antmaze-medium-play-v2"
+ANT, MEDIUM = ANT_MAZES
 HELD_OUT_SHARE = 0.05  # of the episodes: the behavior model does not learn from them and is judged on them
 RECORDED = 100_000  # transitions among which neighbors are looked for
 JUDGED = 1_000  # transitions whose neighbors they are

@@ -184,6 +184,13 @@ BOOTSTRAPPING = {*IN_MAZES, IQLConfig, IDQLConfig}
 RATES = ("target_rate", "policy_rate", "policy_learning_rate")
 
 
+# Where an action costs many calls of a network, a smoke run, of which no number is kept, makes fewer.
+FEWER_CALLS: dict[type, dict[str, Any]] = {
+    DiffuserConfig: {"solver": SolverConfig.accurate(3)},
+    IDQLConfig: {"num_candidates": 8},
+}
+
+
 def _family(task: str) -> str:
     return task.removeprefix(REGENERATED).partition("-")[0]
 
@@ -238,7 +245,8 @@ def _published(kind: Any, **options: Any) -> Callable[..., Any]:
     def config(task: str, profile: str, seed: int) -> Any:
         if profile == "full":
             return kind(seed=seed, **options)
-        return _small(kind, task, profile, seed=seed, **options)
+        fewer = FEWER_CALLS.get(kind, {}) if profile == "smoke" else {}
+        return _small(kind, task, profile, seed=seed, **(fewer | options))
 
     return config
 

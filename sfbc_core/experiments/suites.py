@@ -10,7 +10,14 @@ from typing import Any
 
 from sfbc_core.experiments import drivers, measurements
 from sfbc_core.experiments.ablations import ablation_trials, each_iteration
-from sfbc_core.experiments.comparisons import HOPPER, bandit_trials, driver_trials, simulator_trials, table_1_trials
+from sfbc_core.experiments.comparisons import (
+    ANT_MAZES,
+    HOPPER,
+    bandit_trials,
+    driver_trials,
+    simulator_trials,
+    table_1_trials,
+)
 from sfbc_core.experiments.fidelity import WAYS, fidelity_of_the_behavior, fidelity_trials
 from sfbc_core.experiments.measurements import Measurement
 from sfbc_core.experiments.profiles import PROFILES, choose
@@ -18,9 +25,9 @@ from sfbc_core.experiments.rollouts import order_of_candidates
 from sfbc_core.experiments.settings import method_config
 from sfbc_core.experiments.trial import Trial
 from sfbc_core.experiments.untrained import untrained_data
+from sfbc_core.tasks.registry import REGENERATED
 
 MAZES = ("umaze", "medium", "large")
-ANT_MAZES = ("antmaze-umaze-v2", "antmaze-medium-play-v2")
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,7 @@ def maze2d_trials(profile: str) -> list[Trial]:
 def antmaze_trials(profile: str) -> list[Trial]:
     """The smallest maze with every seed; the medium one, whose episodes take longer, with fewer."""
     seeds = dict(zip(ANT_MAZES, choose(profile, smoke=(2, 0), quick=(3, 1), full=(4, 4)), strict=True))
-    tasks = [(f"regen/{maze}", seed) for maze in ANT_MAZES for seed in range(seeds[maze])]
+    tasks = [(maze, seed) for maze in ANT_MAZES for seed in range(seeds[maze])]
     configs = [(task, method_config("SfBC", task, profile, seed)) for task, seed in tasks]
     return [
         Trial(
@@ -190,12 +197,12 @@ SUITES: dict[str, Suite] = {
             "planned returns": measurements.planned_returns_in_the_maze,
             "episodes": measurements.arriving_episode,
         },
-        partial(untrained_data, task=ANT_MAZES[0], sizes=(29, 8), policies=1, steps=1_500),
+        partial(untrained_data, task=ANT_MAZES[0].removeprefix(REGENERATED), sizes=(29, 8), policies=1, steps=1_500),
     ),
     "fidelity": Suite(
         fidelity_trials,
         {"fidelity": fidelity_of_the_behavior, "order": order_of_candidates},
-        partial(untrained_data, task=ANT_MAZES[0], sizes=(29, 8), policies=1, steps=1_500),
+        partial(untrained_data, task=ANT_MAZES[0].removeprefix(REGENERATED), sizes=(29, 8), policies=1, steps=1_500),
     ),
     "ablations": Suite(
         ablation_trials, {"reach": measurements.reach_of_candidates, "seconds": measurements.seconds_of_decisions}

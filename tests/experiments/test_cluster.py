@@ -72,10 +72,8 @@ def test_what_a_killed_worker_had_begun_goes_on_in_another(tmp_path, trials, mon
         client.register_plugin(Witness())
         before = set(client.run(os.getpid).values())
         done = thread.submit(together, cluster.scheduler_address)
-        deadline = time.monotonic() + HANGS
-        while (
-            len(list((tmp_path / "runs" / "shared").glob("*.partial.safetensors"))) < 2
-        ):  # both are in the middle of one
+        checkpoints, deadline = tmp_path / "runs" / "shared", time.monotonic() + HANGS
+        while len(list(checkpoints.glob("*.partial.safetensors"))) < 2:  # until both are in the middle of one
             assert not done.done() and time.monotonic() < deadline, "nothing was left to be killed"
             time.sleep(0.01)
         os.kill(min(before), signal.SIGKILL)

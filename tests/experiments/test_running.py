@@ -193,10 +193,8 @@ def test_the_command_prints_a_table_of_the_paper(tmp_path, capsys, monkeypatch):
 
 
 def test_the_command_shows_a_trial_and_how_to_make_it_again(tmp_path, capsys, monkeypatch):
-    for name in set(SUITES) - {
-        "small",
-        "toy-maze",
-    }:  # to look for a trial in all of them takes a minute with type checks
+    # To look for a trial in all of them takes a minute with type checks.
+    for name in set(SUITES) - {"small", "toy-maze"}:
         monkeypatch.delitem(SUITES, name)
     trained, fit = [], SfBC.fit
     trial, missing = SUITES["small"].trials("quick")
