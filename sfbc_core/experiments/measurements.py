@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from sfbc_core.critic import QCritic
 from sfbc_core.evaluation import evaluate
 from sfbc_core.experiments.playback import record_episode
 from sfbc_core.experiments.summary import summarize
+from sfbc_core.experiments.timing import shortest_times
 from sfbc_core.experiments.trial import Trial
 from sfbc_core.methods import Method
 from sfbc_core.methods.sfbc import SfBC
@@ -201,15 +202,13 @@ def seconds_of_decisions(trial: Trial, agent: Method, task: Task, data: Trajecto
         at once as the agent is configured.
     """
     states = data.observations[torch.linspace(0, len(data) - 1, max(ENVIRONMENTS), device=data.device).long()]
-    asked = {("variants", name): (agent.acting(**changes), 1) for name, changes in trial.variants.items()}
-    asked |= {("environments", str(count)): (agent, count) for count in ENVIRONMENTS}
-    shortest = dict.fromkeys(asked, float("inf"))
-    for _ in range(TIMED):
-        for key, (acting, count) in asked.items():
-            started = time.perf_counter()
-            acting.act(states[:count]).cpu()  # which waits for the device
-            shortest[key] = min(shortest[key], time.perf_counter() - started)
+
+    def decide(acting: Method, count: int) -> None:
+        acting.act(states[:count]).cpu()  # which waits for the device
+
+    asked = {("variants", name): partial(decide, agent.acting(**of), 1) for name, of in trial.variants.items()}
+    asked |= {("environments", str(count)): partial(decide, agent, count) for count in ENVIRONMENTS}
     found: dict[str, dict[str, float]] = {"variants": {}, "environments": {}}
-    for (kind, name), seconds in shortest.items():
+    for (kind, name), seconds in shortest_times(asked, TIMED).items():
         found[kind][name] = float(f"{seconds:.4g}")
     return found

@@ -11,7 +11,7 @@ import torch
 from small_methods import SMALL, fitted
 
 from sfbc_core import CriticConfig, QCritic, SfBC, Trajectories, load_task
-from sfbc_core.experiments import Trial, measurements
+from sfbc_core.experiments import Trial, measurements, timing
 from sfbc_core.experiments.measurements import (
     learned_values,
     mean_cosine,
@@ -91,7 +91,7 @@ def test_every_variant_and_number_of_environments_is_timed(tiny_sfbc, walk, monk
         return torch.zeros(len(observations), 1)
 
     monkeypatch.setattr(SfBC, "act", act)
-    monkeypatch.setattr(measurements.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(measurements, "TIMED", 1)
     variants = {"K = 1": {"iteration": 1}, "all": {}}
     trial = Trial("toy-maze", tiny_sfbc, 1, variants, profile="smoke")
