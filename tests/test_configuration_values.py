@@ -28,6 +28,7 @@ from sfbc_core.methods import WeightedRegressionConfig
 PACKAGE = Path(__file__).resolve().parents[1] / "sfbc_core"
 # Dataclasses that nobody configures: data, results, and what holds functions. All others are configs.
 NO_CONFIGS = {
+    "Choice",
     *("Context", "Description", "EpisodeResults", "Fidelity", "Film", "GridWorld", "Place", "ReportedScore"),
     *("Rollouts", "Stage", "Suite", "TabularMDP", "Task", "NumberedSteps", "Transitions", "WindowBatch", "_Part"),
 }

@@ -9,9 +9,8 @@ import torch
 
 from sfbc_core.behavior import check_fidelity
 from sfbc_core.experiments.comparisons import ANT_MAZES
-from sfbc_core.experiments.paper import paper_settings
 from sfbc_core.experiments.profiles import choose
-from sfbc_core.experiments.settings import small_config, smoke_config
+from sfbc_core.experiments.settings import HELD_OUT_SHARE, method_config
 from sfbc_core.experiments.trial import Trial
 from sfbc_core.methods.sfbc import SfBC, SfBCConfig
 from sfbc_core.randomness import make_generator
@@ -21,7 +20,6 @@ from sfbc_core.training import TrainingConfig
 from sfbc_core.trajectories import Trajectories
 
 ANT, MEDIUM = ANT_MAZES
-HELD_OUT_SHARE = 0.05  # of the episodes: the behavior model does not learn from them and is judged on them
 RECORDED = 100_000  # transitions among which neighbors are looked for
 JUDGED = 1_000  # transitions whose neighbors they are
 ASKED = 4  # candidates in each of the judged states
@@ -39,40 +37,42 @@ WAYS = {
 }
 
 
+def as_configured(profile: str) -> str:
+    """Which of the four is :func:`~sfbc_core.experiments.settings.method_config`'s, that of Table 1.
+
+    At "quick" both keep the same episodes aside; at "full" Table 1's keeps none, and is otherwise the same.
+    """
+    return choose(profile, smoke="short μ, short Q", quick="long μ, short Q", full="long μ, long Q")
+
+
 def two_by_two(task: str, profile: str, seed: int) -> dict[str, SfBCConfig]:
     """SfBC on the ant with a behavior model and a critic that are each trained for a short or a long time, by name.
 
-    In the smallest maze two iterations, in which every recorded walk goes to the goal; in others the paper's number.
-
-    "Long" is for the critic 24,400 batches of 4096 with a constant rate: what public code counts as the paper's 100 epochs,
-    of a million transitions, and half of what it takes in ant mazes. For the behavior model it is so long that the loss on
-    held-out episodes should have stopped falling; its curve is measured. At "full" it is 600 passes over the data.
+    "Long" is for the critic at "quick" 24,400 batches of 4096 with a constant rate: what public code counts as the paper's
+    100 epochs, of a million transitions, and half of what it takes in ant mazes. For the behavior model it is so long that
+    the loss on held-out episodes should have stopped falling; its curve is measured. At "full" both are the paper's.
     """
-    iterations = 2 if task == ANT or profile == "smoke" else paper_settings(task).planning_iterations
-    shared: dict[str, Any] = {"planning_iterations": iterations, "held_out_share": HELD_OUT_SHARE, "seed": seed}
+    config = replace(method_config("SfBC", task, profile, seed), held_out_share=HELD_OUT_SHARE)
+    behavior, critic = config.behavior.training, config.critic.training
     if profile == "smoke":
-        config = smoke_config(value_every=10, **shared)
-        return {
-            f"{length} μ, short Q": replace(
-                config, behavior=replace(config.behavior, training=TrainingConfig.small(gradient_steps, log_every=5))
-            )
-            for length, gradient_steps in (("short", 10), ("long", 20))
-        }
-    steps = choose(profile, smoke=0, quick={"short": 8_000, "long": 60_000}, full={"short": 8_000, "long": 586_000})
-    configs = {}
-    for length, behavior_steps in steps.items():
-        short = small_config(
-            widths=(128, 64, 32),
-            behavior_steps=behavior_steps,
-            behavior_rate=3e-3,
-            critic_steps=5_000,
-            value_every=10,
-            **shared,
+        behavior = replace(behavior, gradient_steps=20, log_every=5)
+    few = choose(profile, smoke=10, quick=8_000, full=8_000)
+    behaviors = {"short": replace(behavior, gradient_steps=few, epochs=None), "long": behavior}
+    critics = {
+        "short": TrainingConfig.small(5_000, learning_rate=3e-3, checkpoint_every=1000) if profile == "full" else critic
+    }
+    if profile != "smoke":
+        longer = TrainingConfig(gradient_steps=24_400, batch_size=4096, learning_rate=1e-3, checkpoint_every=1000)
+        critics["long"] = critic if profile == "full" else longer
+    return {
+        f"{of_behavior} μ, {of_critic} Q": replace(
+            config,
+            behavior=replace(config.behavior, training=trained),
+            critic=replace(config.critic, training=fitted),
         )
-        training = TrainingConfig(gradient_steps=24_400, batch_size=4096, learning_rate=1e-3, checkpoint_every=1000)
-        configs[f"{length} μ, short Q"] = short
-        configs[f"{length} μ, long Q"] = replace(short, critic=replace(short.critic, training=training))
-    return configs
+        for of_behavior, trained in behaviors.items()
+        for of_critic, fitted in critics.items()
+    }
 
 
 def ways_to_act(config: SfBCConfig) -> dict[str, dict[str, Any]]:
@@ -85,7 +85,7 @@ def ways_to_act(config: SfBCConfig) -> dict[str, dict[str, Any]]:
 
 
 def fidelity_trials(profile: str) -> list[Trial]:
-    """The ant in its smallest maze: short and long trainings of both; in the medium one with the short critic alone."""
+    """The ant in its smallest maze: short and long trainings of both; below "full", the medium one with the short critic."""
     seeds = choose(profile, smoke={ANT: 1}, quick={ANT: 3, MEDIUM: 1}, full={ANT: 4, MEDIUM: 4})
     return [
         Trial(
@@ -99,8 +99,17 @@ def fidelity_trials(profile: str) -> list[Trial]:
         for task, count in seeds.items()
         for seed in range(count)
         for label, config in two_by_two(task, profile, seed).items()
-        if task == ANT or label.endswith("short Q")
+        if task == ANT or profile == "full" or label.endswith("short Q")
     ]
+
+
+def some_rows(data: Trajectories, count: int, generator: torch.Generator) -> Trajectories:
+    """Transitions drawn at random, each as an episode of its own, for what does not ask what follows."""
+    rows = torch.randperm(len(data), generator=generator)[:count]
+    ends = torch.ones(len(rows), dtype=torch.bool)
+    return data.replace(
+        **{name: tensor[rows] for name, tensor in data.tensors().items()} | {"terminals": ~ends, "timeouts": ends}
+    )
 
 
 def fidelity_of_the_behavior(trial: Trial, agent: SfBC, task: Task, data: Trajectories) -> dict[str, Any]:
@@ -114,16 +123,7 @@ def fidelity_of_the_behavior(trial: Trial, agent: SfBC, task: Task, data: Trajec
     """
     learned_from, held_out = agent.split(data)
     generator = make_generator(trial.seed, "fidelity")
-
-    def some(part: Trajectories, count: int) -> Trajectories:
-        """Rows drawn at random, each as an episode of its own: nothing here asks what follows."""
-        rows = torch.randperm(len(part), generator=generator)[:count]
-        ends = torch.ones(len(rows), dtype=torch.bool)
-        return part.replace(
-            **{name: tensor[rows] for name, tensor in part.tensors().items()} | {"terminals": ~ends, "timeouts": ends}
-        )
-
-    recorded, judged = some(learned_from, RECORDED), some(held_out, JUDGED)
+    recorded, judged = some_rows(learned_from, RECORDED, generator), some_rows(held_out, JUDGED, generator)
     support, states = DataSupport(recorded, judged), judged.observations
     candidates = agent.behavior.sample(states, ASKED, generator).flatten(0, 1)
     training = agent.behavior.training

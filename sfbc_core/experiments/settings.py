@@ -41,7 +41,10 @@ CRITIC = {
     "medium": {"critic_steps": 8_000},
     "large": {"critic_steps": 8_000},
 }
-# The results of chapters 11 to 13 were made with this many network evaluations a candidate, which is too few: see there.
+# Ant mazes, below "full": of the episodes, the behavior model does not learn from these and is judged on them. The
+# model is trained until the loss on them has all but stopped falling: on its fidelity the best of 32 stands, see chapter 12.
+HELD_OUT_SHARE = 0.05
+# The results of chapters 11 and 13 were made with this many network evaluations a candidate, which is too few: see there.
 STORED_SOLVER_STEPS = 8
 MEAN_OF = 12  # candidates that a robot's agent averages below "full"; the paper averages four
 
@@ -98,17 +101,14 @@ def sfbc_config(task: str, profile: str, seed: int) -> SfBCConfig:
         return paper_config(task, seed)
     shared = {"planning_iterations": paper_settings(task).planning_iterations, "seed": seed}
     if family == "antmaze":
+        # In the smallest maze every recorded walk goes to the goal, and two iterations do.
+        few = profile == "smoke" or task.endswith("antmaze-umaze-v2")
+        shared |= {"planning_iterations": 2} if few else {}
+        shared |= {"value_every": 10, "held_out_share": HELD_OUT_SHARE}
         if profile == "smoke":
-            return smoke_config(value_every=10, **(shared | {"planning_iterations": 2}))
-        # The paper takes the best of 32. That choice finds the errors of a critic trained this briefly: see chapter 12.
-        shared |= {"selection": "sample", "value_every": 10}
+            return smoke_config(**shared)
         return small_config(
-            widths=(128, 64, 32),
-            behavior_steps=8_000,
-            critic_steps=5_000,
-            behavior_rate=3e-3,
-            solver_steps=STORED_SOLVER_STEPS,
-            **shared,
+            widths=(128, 64, 32), behavior_steps=60_000, critic_steps=5_000, behavior_rate=3e-3, **shared
         )
     if family in ROBOTS:
         # More than half of the expert's episodes end in a timeout. What that does to the first critic is in chapter 13.

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sfbc_core.experiments import drivers, measurements
 from sfbc_core.experiments.ablations import ablation_trials, each_iteration
@@ -18,6 +17,7 @@ from sfbc_core.experiments.comparisons import (
     simulator_trials,
     table_1_trials,
 )
+from sfbc_core.experiments.departure import departure_from_the_data
 from sfbc_core.experiments.fidelity import WAYS, fidelity_of_the_behavior, fidelity_trials
 from sfbc_core.experiments.measurements import Measurement
 from sfbc_core.experiments.profiles import PROFILES, choose
@@ -55,11 +55,6 @@ def suite_named(name: str) -> Suite:
     if name not in SUITES:
         raise ValueError(f"unknown suite {name!r}; expected one of {sorted(SUITES)}")
     return SUITES[name]
-
-
-def _ways(*names: str) -> dict[str, dict[str, Any]]:
-    """Some of `WAYS`, as variants."""
-    return {name: WAYS[name] for name in names}
 
 
 # ---- The toy maze ----------------------------------------------------------------------------------------------------
@@ -123,26 +118,6 @@ def maze2d_trials(profile: str) -> list[Trial]:
     ]
 
 
-# ---- AntMaze ---------------------------------------------------------------------------------------------------------
-
-
-def antmaze_trials(profile: str) -> list[Trial]:
-    """The smallest maze with every seed; the medium one, whose episodes take longer, with fewer."""
-    seeds = dict(zip(ANT_MAZES, choose(profile, smoke=(2, 0), quick=(3, 1), full=(4, 4)), strict=True))
-    tasks = [(maze, seed) for maze in ANT_MAZES for seed in range(seeds[maze])]
-    configs = [(task, method_config("SfBC", task, profile, seed)) for task, seed in tasks]
-    return [
-        Trial(
-            task,
-            config,
-            episodes=choose(profile, smoke=1, quick=20, full=100),
-            variants=_ways("behavior alone") | each_iteration(config) | _ways("best of 32"),
-            profile=profile,
-        )
-        for task, config in configs
-    ]
-
-
 # ---- Locomotion ------------------------------------------------------------------------------------------------------
 
 
@@ -150,7 +125,7 @@ def locomotion_trials(profile: str) -> list[Trial]:
     """A hopper from medium and expert recordings, with every seed and every way to select."""
     ways = {
         "any candidate": WAYS["behavior alone"],
-        **_ways("softmax, α = 20", "best of 32", "mean of the best 4"),
+        **{way: WAYS[way] for way in ("softmax, α = 20", "best of 32", "mean of the best 4")},
     }
     task, trials = f"regen/{HOPPER}", []
     for seed in range(choose(profile, smoke=2, quick=3, full=4)):
@@ -190,18 +165,16 @@ SUITES: dict[str, Suite] = {
             "episodes": measurements.first_and_last_episode,
         },
     ),
-    "antmaze": Suite(
-        antmaze_trials,
+    "fidelity": Suite(
+        fidelity_trials,
         {
             "data": measurements.data_summary,
             "planned returns": measurements.planned_returns_in_the_maze,
+            "fidelity": fidelity_of_the_behavior,
+            "order": order_of_candidates,
+            "departure": departure_from_the_data,
             "episodes": measurements.arriving_episode,
         },
-        partial(untrained_data, task=ANT_MAZES[0].removeprefix(REGENERATED), sizes=(29, 8), policies=1, steps=1_500),
-    ),
-    "fidelity": Suite(
-        fidelity_trials,
-        {"fidelity": fidelity_of_the_behavior, "order": order_of_candidates},
         partial(untrained_data, task=ANT_MAZES[0].removeprefix(REGENERATED), sizes=(29, 8), policies=1, steps=1_500),
     ),
     "ablations": Suite(

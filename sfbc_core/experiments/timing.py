@@ -47,10 +47,12 @@ def random_data(observation_dim: int, action_dim: int, rows: int = 5_000, seed: 
 def stage_counts(config: SfBCConfig, rows: int) -> dict[str, int]:
     """What SfBC does in each stage of its training on `rows` transitions, in the units of :func:`stage_seconds`.
 
-    Candidates are drawn once for every state that has any. Q is trained in each iteration, and asked for all candidates
-    after each but the last, whose values no plan needs.
+    Candidates are drawn once, for every `value_every`-th state; with a single iteration there is no plan and none is drawn.
+    Q is trained in each iteration, and asked for all candidates after each but the last, whose values no plan needs. Left
+    out are the states before a timeout, which have a value as well, and that `held_out_share` and `unknown_share` make an
+    epoch shorter.
     """
-    states = -(-rows // config.value_every)
+    states = -(-rows // config.value_every) if config.planning_iterations > 1 else 0
     return {
         "train μ": config.behavior.training.steps_for(rows),
         "draw candidates": states,

@@ -10,7 +10,17 @@ import torch
 from sfbc_core import SfBC, SfBCConfig, Trajectories, load_task
 from sfbc_core.behavior import base
 from sfbc_core.experiments import fidelity
-from sfbc_core.experiments.fidelity import ANT, MEDIUM, WAYS, fidelity_of_the_behavior, fidelity_trials, two_by_two
+from sfbc_core.experiments.fidelity import (
+    ANT,
+    MEDIUM,
+    WAYS,
+    as_configured,
+    fidelity_of_the_behavior,
+    fidelity_trials,
+    two_by_two,
+)
+from sfbc_core.experiments.paper import paper_config
+from sfbc_core.experiments.settings import method_config
 from sfbc_core.experiments.trial import Trial
 
 
@@ -27,8 +37,19 @@ def test_the_four_differ_in_two_things(profile, task):
         assert replace(one, behavior=other.behavior) == other
         assert one.behavior.training.gradient_steps < other.behavior.training.gradient_steps
     long = four["long μ, long Q"].critic.training
+    if profile == "full":
+        assert long == paper_config(task).critic.training
+        return
     assert (long.batch_size, long.learning_rate, long.cosine_decay) == (4096, 1e-3, False)
     assert long.gradient_steps * long.batch_size == pytest.approx(100 * 1_000_000, rel=0.01)  # 100 epochs of a million
+
+
+@pytest.mark.parametrize("profile", ["quick", "full"])
+def test_one_of_the_four_is_that_of_table_1(profile):
+    four = two_by_two(ANT, profile, seed=1)
+    assert four[as_configured(profile)] == replace(method_config("SfBC", ANT, profile, 1), held_out_share=0.05)
+    trials = [trial for trial in fidelity_trials(profile) if trial.label == as_configured(profile)]
+    assert {trial.task for trial in trials} == {ANT, MEDIUM}
 
 
 @pytest.mark.parametrize("profile", ["smoke", "quick", "full"])
@@ -36,7 +57,7 @@ def test_every_way_to_act_is_tried_after_the_last_iteration(profile):
     trials = fidelity_trials(profile)
     assert len({trial.training_identity for trial in trials}) == len(trials)
     for trial in trials:
-        last = {"regen/antmaze-umaze-v2": 2, "regen/antmaze-medium-play-v2": 5}[trial.task]
+        last = {ANT: 4 if profile == "full" else 2, MEDIUM: 5}[trial.task]
         assert trial.method.planning_iterations == last
         tried = {name for name, of in trial.variants.items() if of["iteration"] == last}
         assert tried == {f"{way}, K = {last}" for way in WAYS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -57,7 +58,10 @@ def test_random_data_end_their_last_episode():
 def test_counts_by_hand(config):
     """1,005 rows: two epochs in batches of 100 are 21 steps; every tenth state from the first; three critics of 7 steps."""
     assert stage_counts(config, 1_005) == {"train μ": 21, "draw candidates": 101, "train Q": 21, "ask Q": 202}
-    assert stage_counts(replace(config, planning_iterations=1), 1_005)["ask Q"] == 0
+    once = stage_counts(replace(config, planning_iterations=1), 1_005)
+    assert once == {"train μ": 21, "draw candidates": 0, "train Q": 7, "ask Q": 0}, (
+        "without a plan no candidate is needed"
+    )
 
 
 def test_a_step_costs_what_steps_add(config, clock, monkeypatch):
@@ -84,8 +88,8 @@ def test_a_step_costs_what_steps_add(config, clock, monkeypatch):
     monkeypatch.setattr(QCritic, "q", q)
     found = stage_seconds(config, random_data(4, 2), states=20, tries=1)
     assert found == {"train μ": 2.0, "draw candidates": 0.5, "train Q": 3.0, "ask Q": 0.25}
-    assert list(found) == list(stage_counts(config, 100))
 
 
 def test_real_networks_are_timed(config):
-    assert list(stage_seconds(config, random_data(4, 2, 300), states=5, tries=1)) == list(stage_counts(config, 300))
+    found = stage_seconds(config, random_data(4, 2, 300), states=5, tries=1)
+    assert list(found) == ["train μ", "draw candidates", "train Q", "ask Q"] and all(map(math.isfinite, found.values()))
