@@ -69,8 +69,8 @@ CHOICES = (
         )
         for k in (5, 8)
     ),
-    Choice("planning", "twice", "once", "maze2d", MAZES_2D, (("SfBC", CONFIGURED),) * 2, (2, 1)),
-    Choice("planning", "all K", "once", "fidelity", ANTS, ((FAITHFUL, "best of 32"),) * 2, (LAST, 1)),
+    Choice("planning", "K = 2", "K = 1", "maze2d", MAZES_2D, (("SfBC", CONFIGURED),) * 2, (2, 1)),
+    Choice("planning", "all K", "K = 1", "fidelity", ANTS, ((FAITHFUL, "best of 32"),) * 2, (LAST, 1)),
     *_ways("maze2d", MAZES_2D, "SfBC", 2, PAIRS[1:2], {"best of 32": CONFIGURED}),
     *_ways("fidelity", ANTS, FAITHFUL, LAST, PAIRS),
     *(

@@ -123,7 +123,7 @@ def test_the_trials_have_what_the_tables_ask_for():
     trials = ablation_trials("quick")
     rows = [(of.task, of.label, variant, of.seed, 1.0) for of in trials for variant in of.variants]
     shown = {name: table(frame(*rows)) for name, table in (("2", table_2), ("4", table_4), ("K", figure_4))}
-    assert len(shown["2"]) == 4 * 8 and len(shown["4"]) == 4 * 4 and len(shown["K"]) == 2 + 2 + 4 + 4
+    assert len(shown["2"]) == 4 * 8 and len(shown["4"]) == 4 * 4 and len(shown["K"]) == 2 + 2 + 4 + 2
     assert set(shown["2"]["seeds"]) == {"0, 1, 2"}
 
 
