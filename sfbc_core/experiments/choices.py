@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from sfbc_core.experiments.comparisons import HOPPER, MAZES_2D
-from sfbc_core.experiments.fidelity import ANT, MEDIUM
+from sfbc_core.experiments.fidelity import ANT, MEDIUM, as_configured
 from sfbc_core.experiments.statistics import mean_interval
+from sfbc_core.experiments.trial import AS_CONFIGURED
 
 LAST = -1
 
@@ -51,8 +52,7 @@ def _ways(
     ]
 
 
-# Of the profile "quick", at which all of this is stored.
-FAITHFUL, CONFIGURED = "long μ, short Q", "as configured"
+FAITHFUL, CONFIGURED = as_configured("quick"), AS_CONFIGURED  # at "quick", where all of this is stored
 ANTS, TOY = (ANT, MEDIUM), ("toy-maze",)
 PAIRS = (
     ("best of 32", "behavior alone"),

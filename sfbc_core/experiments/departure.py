@@ -65,17 +65,24 @@ def departure_from_the_data(trial: Trial, agent: SfBC, task: Task, data: Traject
         ended = evaluate(watched, task, choose(trial.profile, smoke=2, quick=10, full=100), trial.seed)
         at = np.array([step for step, _ in watched.seen])
         far = support.far_states(torch.stack([one for _, one in watched.seen]))
-        arrived, up = ended.returns > 0, upright(ended.final_observations)
         ways[way] = {
             "steps": np.unique(at).tolist(),
             "far": shares_by_step(at, far),
-            "arrived": int(arrived.sum()),
-            "on its back": int((~arrived & ~up).sum()),
-            "elsewhere": int((~arrived & up).sum()),
+            **endings(ended.returns, ended.final_observations),
         }
     rows = torch.randperm(len(data), generator=generator)[:PUSHED]
     candidates, q = agent.candidates(data.observations[rows], agent.config.num_candidates, generator)
     return {"ways": ways, "push": push_of_the_best(candidates, q)}
+
+
+def endings(returns: Float[np.ndarray, " E"], last: Float[np.ndarray, "E obs"]) -> dict[str, int]:
+    """How many ants arrived, and of the others how many were on their backs in the end and how many on their feet."""
+    arrived, up = returns > 0, upright(last)
+    return {
+        "arrived": int(arrived.sum()),
+        "on its back": int((~arrived & ~up).sum()),
+        "elsewhere": int((~arrived & up).sum()),
+    }
 
 
 def shares_by_step(at: Int[np.ndarray, " N"], far: Bool[np.ndarray, " N"]) -> list[float]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sfbc_core import evaluate, load_task
-from sfbc_core.experiments.departure import Watched, push_of_the_best, shares_by_step, upright
+from sfbc_core.experiments.departure import Watched, endings, push_of_the_best, shares_by_step, upright
 
 
 def test_an_ant_is_upright_or_on_its_back():
@@ -20,6 +20,15 @@ def test_an_ant_is_upright_or_on_its_back():
     stands = [turned(0.0, 0), turned(np.pi, 2), turned(1.5, 0), turned(-1.5, 1)]
     lies = [turned(np.pi, 0), turned(np.pi, 1), turned(1.7, 1)]
     assert upright(np.stack(stands + lies)).tolist() == [True] * 4 + [False] * 3
+
+
+def test_each_ant_ends_in_one_way():
+    """Upright or not, who has arrived has arrived."""
+    stands, lies = np.zeros(29), np.zeros(29)
+    stands[3], lies[4] = 1.0, 1.0
+    last = np.stack([stands, lies, stands, lies, lies, stands])
+    found = endings(np.array([1.0, 1.0, 0.0, 0.0, 0.0, 1.0]), last)
+    assert found == {"arrived": 3, "on its back": 2, "elsewhere": 1}
 
 
 def test_every_so_many_steps_are_seen_and_nothing_is_changed():
