@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from sfbc_core.arrays import checked_count
 from sfbc_core.behavior import DiffusionBehavior
 from sfbc_core.critic import QCritic
 from sfbc_core.methods.sfbc import SfBCConfig
@@ -20,7 +21,12 @@ FEW, MORE = 2, 8  # gradient steps of two trainings, between which all that come
 
 
 def shortest_times(functions: Mapping[KeyT, Callable[[], Any]], tries: int) -> dict[KeyT, float]:
-    """The shortest time of each function in seconds; they are tried in turn, so that a slow moment meets all of them."""
+    """The shortest time of each function in seconds; they are tried in turn, so that a slow moment meets all of them.
+
+    Raises:
+        ValueError: fewer than one try, of which no time is the shortest.
+    """
+    tries = checked_count("tries", tries)
     shortest = dict.fromkeys(functions, float("inf"))
     for _ in range(tries):
         for key, function in functions.items():

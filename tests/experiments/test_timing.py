@@ -49,6 +49,11 @@ def test_the_shortest_of_the_tries_counts(clock):
     assert tried == ["a", "b"] * 3, "in turn"
 
 
+def test_no_try_has_no_shortest_time():
+    with pytest.raises(ValueError, match=r"tries.* got 0"):
+        shortest_times({"a": lambda: None}, 0)
+
+
 def test_random_data_end_their_last_episode():
     data = random_data(4, 2, rows=250)
     assert data.observations.shape == (250, 4) and data.actions.shape == (250, 2)
