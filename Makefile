@@ -45,7 +45,7 @@ serve: $(VENV) ## serve the built book on http://127.0.0.1:8000
 
 .PHONY: results
 results: $(VENV) ## run those trials behind a chapter that are not stored, hours (SUITE=toy-maze, drivers, bandit, maze2d, …)
-	@test -n "$(SUITE)" || { echo "Say which: make results SUITE=maze2d (or toy-maze, drivers, bandit, simulators, locomotion, fidelity, ablations, table-1)." >&2; exit 1; }
+	@test -n "$(SUITE)" || { echo "Say which: make results SUITE=maze2d (or toy-maze, drivers, bandit, simulators, locomotion, fidelity, ablations, table-1, beyond)." >&2; exit 1; }
 	$(BIN)/python -m sfbc_core.experiments run $(SUITE) --profile $(PROFILE) --jobs $(JOBS)
 
 # At PROFILE=smoke the table is made from nothing, in minutes.

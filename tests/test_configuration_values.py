@@ -105,7 +105,7 @@ def test_every_field_of_every_config_refuses_what_its_annotation_does_not_have(n
         (SfBCConfig, "timeout", 1, TypeError, r"one of \('bootstrap', 'cut'\), got 1 of type int"),
         (
             *(SfBCConfig, "behavior", TrainingConfig(5), TypeError),
-            r"a DiffusionConfig or a GaussianConfig or a VAEConfig, got TrainingConfi.* of type TrainingConfig",
+            r"a DiffusionConfig or a GaussianConfig or .* a DistilledConfig, got TrainingConfi.* of type TrainingConfig",
         ),
         (CriticConfig, "hidden", (8, 2.5), ValueError, r"a tuple \(an int, \.\.\.\), got \(8, 2\.5\) of type tuple"),
         (CriticConfig, "hidden", 8, TypeError, r"a tuple \(an int, \.\.\.\), got 8 of type int"),

@@ -2,7 +2,9 @@
 
 from sfbc_core.behavior.base import BehaviorModel
 from sfbc_core.behavior.diffusion import DiffusionBehavior, DiffusionConfig, SolverConfig
+from sfbc_core.behavior.distilled import DistilledBehavior, DistilledConfig
 from sfbc_core.behavior.fidelity import Fidelity, check_fidelity, solver_error
+from sfbc_core.behavior.flow_matching import FlowMatchingBehavior, FlowMatchingConfig
 from sfbc_core.behavior.gaussian import GaussianBehavior, GaussianConfig
 from sfbc_core.behavior.vae import VAEBehavior, VAEConfig
 
@@ -10,7 +12,11 @@ __all__ = [
     "BehaviorModel",
     "DiffusionBehavior",
     "DiffusionConfig",
+    "DistilledBehavior",
+    "DistilledConfig",
     "Fidelity",
+    "FlowMatchingBehavior",
+    "FlowMatchingConfig",
     "GaussianBehavior",
     "GaussianConfig",
     "SolverConfig",

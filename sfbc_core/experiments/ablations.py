@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from sfbc_core.experiments.paper import paper_settings
 from sfbc_core.experiments.profiles import choose
 from sfbc_core.experiments.settings import method_config
 from sfbc_core.experiments.trial import Trial
-from sfbc_core.methods.sfbc import SOLVERS, SfBCConfig
+from sfbc_core.methods.sfbc import SfBCConfig, SolverName
 from sfbc_core.training import TrainingConfig
 
 # Trained first, what costs the least; the paper has these ablations in locomotion and the ant's mazes alone.
@@ -41,16 +42,20 @@ def with_behaviors(config: SfBCConfig, profile: str) -> dict[str, SfBCConfig]:
     return {DIFFUSION: config, **{name: replace(config, behavior=behavior) for name, behavior in others.items()}}
 
 
-def solver_variants(config: SfBCConfig) -> dict[str, dict[str, Any]]:
-    """Ways to act with other numbers of steps, by both solvers; those of the plans are as configured (Table 2)."""
+def solver_variants(
+    config: SfBCConfig,
+    solvers: Iterable[SolverName] = ("published", "accurate"),
+    numbers: Iterable[int] = SOLVER_STEPS,
+) -> dict[str, dict[str, Any]]:
+    """Ways to act with other solvers and numbers of steps; those of the plans are as configured (Table 2)."""
     return {
         f"{solver} solver, D = {steps}": {
             "iteration": config.planning_iterations,
             "solver": solver,
             "solver_steps": steps,
         }
-        for solver in SOLVERS
-        for steps in SOLVER_STEPS
+        for solver in solvers
+        for steps in numbers
     }
 
 

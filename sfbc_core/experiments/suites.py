@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sfbc_core.experiments import drivers, measurements
 from sfbc_core.experiments.ablations import ablation_trials, each_iteration
+from sfbc_core.experiments.beyond import beyond_trials, fidelity_by_steps
 from sfbc_core.experiments.comparisons import (
     ANT_MAZES,
     HOPPER,
@@ -181,6 +182,7 @@ SUITES: dict[str, Suite] = {
         ablation_trials, {"reach": measurements.reach_of_candidates, "seconds": measurements.seconds_of_decisions}
     ),
     "table-1": Suite(table_1_trials),
+    "beyond": Suite(beyond_trials, {"fidelity": fidelity_by_steps, "seconds": measurements.seconds_of_decisions}),
     "locomotion": Suite(
         locomotion_trials,
         {

@@ -16,6 +16,10 @@ from sfbc_core.behavior import (
     BehaviorModel,
     DiffusionBehavior,
     DiffusionConfig,
+    DistilledBehavior,
+    DistilledConfig,
+    FlowMatchingBehavior,
+    FlowMatchingConfig,
     GaussianBehavior,
     GaussianConfig,
     SolverConfig,
@@ -44,16 +48,23 @@ BEHAVIORS: dict[type, type[BehaviorModel]] = {
     DiffusionConfig: DiffusionBehavior,
     GaussianConfig: GaussianBehavior,
     VAEConfig: VAEBehavior,
+    FlowMatchingConfig: FlowMatchingBehavior,
+    DistilledConfig: DistilledBehavior,
 }
-SolverName = Literal["published", "accurate"]
-SOLVERS: dict[SolverName, SolverConfig] = {"published": SolverConfig(), "accurate": SolverConfig.accurate()}
+BehaviorConfig = DiffusionConfig | GaussianConfig | VAEConfig | FlowMatchingConfig | DistilledConfig
+SolverName = Literal["published", "respaced", "accurate"]
+SOLVERS: dict[SolverName, SolverConfig] = {
+    "published": SolverConfig(),
+    "respaced": SolverConfig(spacing="log_snr"),  # the published one but for where its steps are
+    "accurate": SolverConfig.accurate(),
+}
 
 
 @config_dataclass
 class SfBCConfig:
     """Everything that decides a run, apart from the data and the machine."""
 
-    behavior: DiffusionConfig | GaussianConfig | VAEConfig = field(default_factory=DiffusionConfig)
+    behavior: BehaviorConfig = field(default_factory=DiffusionConfig)
     critic: CriticConfig = field(default_factory=CriticConfig)
     planning_iterations: int = 2  # K critic fits; the first is on vanilla returns. Paper: 2 locomotion, 4 or 5 antmaze
     value_candidates: int = 16  # candidates for the soft value (Eq. 13); the paper's
@@ -196,14 +207,15 @@ class SfBC(Method, config=SfBCConfig):
         Args:
             iteration: act by the critic of this planning iteration, 1 for that of vanilla returns up to K, as an agent that
                 stopped there would.
-            solver: draw candidates by the "published" solver, which public code has, or by the more "accurate" one of
-                chapter 3.
-            solver_steps: draw them with this many network evaluations, D.
+            solver: draw candidates by the "published" solver, which public code has, by the same one with its steps at equal
+                distances in log-SNR ("respaced"), or by the more "accurate" one of chapter 3.
+            solver_steps: draw them with this many network evaluations, D, also from a flow matching model.
             changes: other `selection`, `alpha`, `num_candidates`, `averaged`.
 
         Raises:
             TypeError: a value of another type.
-            ValueError: no such iteration, another field, an impossible value, or a solver for what is no diffusion model.
+            ValueError: no such iteration, another field, an impossible value, a solver for what is no diffusion model, or
+                steps for a model that takes none.
         """
         agent = super().acting(**changes)
         iteration = converted(int | None, iteration, "iteration")
@@ -219,12 +231,15 @@ class SfBC(Method, config=SfBCConfig):
 
     def _draw_by(self, name: SolverName | None, steps: int | None) -> None:
         """Draw candidates by another solver."""
-        if not isinstance(self.behavior, DiffusionBehavior):
-            kind = type(self.behavior).__name__
+        behavior, kind = self.behavior, type(self.behavior).__name__
+        if name is None and isinstance(behavior, FlowMatchingBehavior):
+            self.behavior = behavior.with_steps(steps)
+        elif isinstance(behavior, DiffusionBehavior):
+            solver = behavior.config.solver
+            steps = solver.steps if steps is None else steps
+            self.behavior = behavior.with_solver(replace(SOLVERS.get(name, solver), steps=steps))
+        else:
             raise ValueError(f"solver and solver_steps are of a diffusion model, got them for a {kind}")
-        configured = self.config.behavior.solver
-        solver = configured if name is None else SOLVERS[name]
-        self.behavior = self.behavior.with_solver(replace(solver, steps=configured.steps if steps is None else steps))
         self.config = replace(self.config, behavior=self.behavior.config)
 
     def _known_rows(self, data: Trajectories) -> Int[Tensor, " R"] | None:

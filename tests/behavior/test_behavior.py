@@ -19,7 +19,7 @@ from sfbc_core import (
     VAEBehavior,
     VAEConfig,
 )
-from sfbc_core.behavior import base
+from sfbc_core.behavior import DistilledBehavior, DistilledConfig, FlowMatchingBehavior, FlowMatchingConfig, base
 from sfbc_core.diffusion import ScoreNetwork, ScoreNetworkConfig
 
 TINY = TrainingConfig(gradient_steps=20, batch_size=32)
@@ -33,13 +33,15 @@ def bandit(actions, observations=None, **options) -> Trajectories:
     return Trajectories(observations, actions, torch.zeros(n), one, ~one, **options)
 
 
-@pytest.fixture(params=["diffusion", "gaussian", "vae"])
+@pytest.fixture(params=["diffusion", "gaussian", "vae", "flow matching", "distilled"])
 def make_model(request, tiny_diffusion):
     """A constructor (seed) -> an unfitted tiny model."""
     kinds = {
         "diffusion": (DiffusionBehavior, tiny_diffusion),
         "gaussian": (GaussianBehavior, GaussianConfig(hidden=16, layers=2, training=TINY)),
         "vae": (VAEBehavior, VAEConfig(hidden=16, training=TINY)),
+        "flow matching": (FlowMatchingBehavior, FlowMatchingConfig(tiny_diffusion.network, training=TINY)),
+        "distilled": (DistilledBehavior, DistilledConfig(tiny_diffusion, hidden=(16,))),
     }
     kind, config = kinds[request.param]
     return lambda seed=0: kind(config, seed)

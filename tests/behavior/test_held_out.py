@@ -20,7 +20,7 @@ from sfbc_core import (
     VAEBehavior,
     VAEConfig,
 )
-from sfbc_core.behavior import base
+from sfbc_core.behavior import FlowMatchingBehavior, FlowMatchingConfig, base
 from sfbc_core.randomness import make_generator
 
 BRIEF = TrainingConfig(gradient_steps=28, batch_size=32, learning_rate=1e-3, checkpoint_every=10, log_every=7)
@@ -28,6 +28,7 @@ KINDS = {
     "diffusion": lambda tiny: DiffusionBehavior(replace(tiny, training=BRIEF)),
     "gaussian": lambda tiny: GaussianBehavior(GaussianConfig(hidden=16, layers=2, training=BRIEF)),
     "vae": lambda tiny: VAEBehavior(VAEConfig(hidden=16, training=BRIEF)),
+    "flow matching": lambda tiny: FlowMatchingBehavior(FlowMatchingConfig(tiny.network, training=BRIEF)),
 }
 
 

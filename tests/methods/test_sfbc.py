@@ -16,7 +16,9 @@ import torch
 from sfbc_core import (
     CriticConfig,
     DiffusionBehavior,
+    DiffusionConfig,
     GaussianConfig,
+    ScoreNetworkConfig,
     SfBC,
     SfBCConfig,
     SolverConfig,
@@ -27,6 +29,7 @@ from sfbc_core import (
     planned_returns,
     soft_value,
 )
+from sfbc_core.behavior import DistilledConfig, FlowMatchingConfig
 from sfbc_core.configuration import config_from_json, config_to_json
 from sfbc_core.files import join_parts, load_tensors, save_tensors
 from sfbc_core.methods import METHODS
@@ -162,7 +165,11 @@ def test_the_same_models_can_select_in_another_way(agent, walk):
 
 def test_the_same_models_can_be_drawn_from_by_another_solver(agent, walk, untyped):
     states, configured = walk.observations[:5], agent.config.behavior.solver
-    for solver, expected in (("published", SolverConfig(7)), ("accurate", SolverConfig.accurate(7))):
+    for solver, expected in (
+        ("published", SolverConfig(7)),
+        ("respaced", SolverConfig(7, spacing="log_snr")),
+        ("accurate", SolverConfig.accurate(7)),
+    ):
         other = agent.acting(solver=solver, solver_steps=7)
         assert other.config.behavior.solver == expected and other.behavior.network is agent.behavior.network
         by_hand = agent.behavior.with_solver(expected).sample(states, 4, torch.Generator().manual_seed(1))
@@ -177,9 +184,22 @@ def test_the_same_models_can_be_drawn_from_by_another_solver(agent, walk, untype
         agent.acting(solver_steps="7")
 
 
-def test_a_solver_is_refused_where_nothing_is_solved(tiny_sfbc):
-    agent = SfBC(replace(tiny_sfbc, behavior=GaussianConfig()))
-    with pytest.raises(ValueError, match="of a diffusion model, got them for a GaussianBehavior"):
+def test_a_flow_can_be_drawn_from_in_other_steps(tiny_sfbc, walk):
+    agent = SfBC(replace(tiny_sfbc, behavior=FlowMatchingConfig(ScoreNetworkConfig.small(), training=TINY))).fit(walk)
+    other = agent.acting(solver_steps=3)
+    assert other.config.behavior.steps == 3 and agent.config.behavior.steps == 15
+    assert other.behavior.network is agent.behavior.network
+    drawn, _ = other.candidates(walk.observations[:5], 4, torch.Generator().manual_seed(1))
+    by_hand = agent.behavior.with_steps(3).sample(walk.observations[:5], 4, torch.Generator().manual_seed(1))
+    assert torch.equal(drawn, by_hand)
+    with pytest.raises(ValueError, match="of a diffusion model, got them for a FlowMatchingBehavior"):
+        agent.acting(solver="published", solver_steps=3)
+
+
+@pytest.mark.parametrize("behavior", [GaussianConfig(), DistilledConfig()])
+def test_a_solver_is_refused_where_nothing_is_solved(tiny_sfbc, behavior):
+    agent = SfBC(replace(tiny_sfbc, behavior=behavior))
+    with pytest.raises(ValueError, match="of a diffusion model, got them for a"):
         agent.acting(solver_steps=5)
 
 
@@ -197,7 +217,15 @@ def test_the_selected_action_is_a_candidate_of_highest_q(agent, walk):
     assert torch.equal(chosen, actions[torch.arange(9), q.argmax(1)])
 
 
-@pytest.mark.parametrize("behavior", [GaussianConfig(hidden=8, training=TINY), VAEConfig(hidden=8, training=TINY)])
+@pytest.mark.parametrize(
+    "behavior",
+    [
+        GaussianConfig(hidden=8, training=TINY),
+        VAEConfig(hidden=8, training=TINY),
+        FlowMatchingConfig(ScoreNetworkConfig(widths=(8,)), steps=2, training=TINY),
+        DistilledConfig(DiffusionConfig(ScoreNetworkConfig(widths=(8,)), training=TINY), hidden=(8,)),
+    ],
+)
 @pytest.mark.parametrize("selection", ["sample", "greedy", "mean_of_best", "mean_of_sample"])
 def test_every_variant_fits_saves_and_acts(tiny_sfbc, walk, tmp_path, behavior, selection):
     config = replace(tiny_sfbc, behavior=behavior, selection=selection)
