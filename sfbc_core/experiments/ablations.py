@@ -18,6 +18,7 @@ from sfbc_core.training import TrainingConfig
 # Trained first, what costs the least; the paper has these ablations in locomotion and the ant's mazes alone.
 ABLATED = (CARS[0], f"regen/{HOPPER}", UMAZE, ANT_MAZES[0])
 SOLVER_STEPS = (5, 10, 15, 25)  # D of the paper's Table 2
+ABLATED_SOLVERS: tuple[SolverName, ...] = ("published", "accurate")
 DIFFUSION = "diffusion"
 # Below "full", where each has its own budget from the paper: the same steps and batches for all three, a rate for each.
 RATE, WIDTH = 1e-3, 256
@@ -44,7 +45,7 @@ def with_behaviors(config: SfBCConfig, profile: str) -> dict[str, SfBCConfig]:
 
 def solver_variants(
     config: SfBCConfig,
-    solvers: Iterable[SolverName] = ("published", "accurate"),
+    solvers: Iterable[SolverName] = ABLATED_SOLVERS,
     numbers: Iterable[int] = SOLVER_STEPS,
 ) -> dict[str, dict[str, Any]]:
     """Ways to act with other solvers and numbers of steps; those of the plans are as configured (Table 2)."""
