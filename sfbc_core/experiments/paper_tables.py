@@ -92,7 +92,9 @@ def table_1(frame: pd.DataFrame) -> pd.DataFrame:
 def table_2(frame: pd.DataFrame) -> pd.DataFrame:
     """Table 2: the number of solver steps, by two solvers; see :func:`cells`, by `task` and `solver`."""
     names = {
-        f"{solver} solver, D = {steps}": f"{solver}, D = {steps}" for solver in ABLATED_SOLVERS for steps in SOLVER_STEPS
+        f"{solver} solver, D = {steps}": f"{solver}, D = {steps}"
+        for solver in ABLATED_SOLVERS
+        for steps in SOLVER_STEPS
     }
     return _in_order(cells(_named(frame, names), "solver"), names.values())
 
