@@ -19,6 +19,7 @@ import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 
 RESULTS = "book/results"  # records of trainings that are too long for a build
+READERS = {"stored_results", "suite_results"}  # what reads them, without a path in the chapter
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def chapter_dependencies(notebook: Path, root: Path) -> Dependencies:
     for tree in trees:
         walk.follow(tree, package="")
     files = set(walk.files)
-    if any(_names_results(tree) for tree in trees):
+    if any(_reads_results(tree) for tree in trees):
         files |= {path for path in (root / RESULTS).rglob("*") if path.is_file()}
     return Dependencies(frozenset(files), frozenset(walk.names))
 
@@ -195,7 +196,10 @@ def _data_beside(path: Path) -> set[Path]:
     return found
 
 
-def _names_results(tree: ast.Module) -> bool:
-    """Whether the code has a path in it that leads to a folder `results`."""
-    strings = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
-    return any("results" in PurePosixPath(text).parts for text in strings)
+def _reads_results(tree: ast.Module) -> bool:
+    """Whether the code names a function that reads the results, or a path that leads to a folder `results`."""
+    nodes = list(ast.walk(tree))
+    strings = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    fields = ("id", "attr", "name")  # of a name, of `.name`, of an import
+    names = {getattr(node, field, None) for node in nodes for field in fields}
+    return not READERS.isdisjoint(names) or any("results" in PurePosixPath(text).parts for text in strings)

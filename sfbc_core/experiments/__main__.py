@@ -18,14 +18,14 @@ from sfbc_core.experiments.cluster import dask_executor
 from sfbc_core.experiments.paper_tables import table_1, table_2, table_4
 from sfbc_core.experiments.profiles import PROFILES
 from sfbc_core.experiments.rendering import FORMATS, rendered
-from sfbc_core.experiments.results import Results
+from sfbc_core.experiments.results import Results, results_folder
 from sfbc_core.experiments.running import described, run_suite, stored_results, suite_results, trial_command
 from sfbc_core.experiments.suites import SUITES, trial_of
 from sfbc_core.experiments.tables import score_table
 from sfbc_core.experiments.trial import Trial
 from sfbc_core.paths import user_path
 
-RESULTS = Path("book/results")
+RESULTS = Path("book/results")  # here
 # Of the paper: the number of a table, the suite behind it, and the function of its frame.
 PAPER_TABLES = {"1": ("table-1", table_1), "2": ("ablations", table_2), "4": ("ablations", table_4)}
 DESCRIPTION = """\
@@ -80,6 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("trial", help="its id, which list shows")
     _add_results(command)
     options = parser.parse_args(arguments)
+    if options.results is None:
+        here = options.command == "run" or RESULTS.is_dir()
+        options.results = RESULTS if here else results_folder()
     if options.command == "show":
         return _show(parser, options)
     function = None
@@ -128,7 +131,9 @@ def _command(options: argparse.Namespace) -> str:
 
 def _add_results(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--results", type=user_path, default=RESULTS, help=f"folder of the results (default: {RESULTS})"
+        "--results",
+        type=user_path,
+        help=f"folder of the results (default: {RESULTS}; where there is none, all but run read those of the package)",
     )
 
 

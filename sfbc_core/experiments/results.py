@@ -18,6 +18,28 @@ from sfbc_core.files import load_json, save_json, save_text, understanding
 from sfbc_core.paths import make_folder, user_path
 
 MEASUREMENTS = "measurements"  # folder beside the lines: what is measured of each agent, one file a trial
+PACKAGE = Path(__file__).resolve().parents[1]
+INSTALLED = "stored"  # folder in the installed package; setup.py puts a copy of the repository's book/results there
+
+
+def results_folder(given: str | os.PathLike = "") -> Path:
+    """Where the stored results are: in the folder given, if any; else in book/results of the repository that this package
+    is part of; else in the installed package.
+
+    Raises:
+        FileNotFoundError: no folder was given, and the package has none.
+    """
+    if os.fspath(given):
+        return user_path(given)
+    repository, installed = PACKAGE.parent, PACKAGE / INSTALLED
+    if (repository / "pyproject.toml").is_file() and (repository / "book" / "results").is_dir():
+        return repository / "book" / "results"
+    if installed.is_dir():
+        return installed
+    raise FileNotFoundError(
+        f"no stored results are in this package: neither {repository / 'book' / 'results'} of a repository nor {installed} "
+        "is there; name their folder"
+    )
 
 
 def read_lines(

@@ -21,6 +21,7 @@ from sfbc_core.experiments.results import (
     add_lines,
     measurements_path,
     read_lines,
+    results_folder,
     save_measurements,
 )
 from sfbc_core.experiments.suites import SUITES, suite_named, trial_of
@@ -73,23 +74,26 @@ def _lines(folder: str | os.PathLike, name: str, wanted: Sequence[Trial]) -> lis
     return own
 
 
-def stored_results(name: str, profile: str, folder: str | os.PathLike, tasks: Tasks = None) -> Results:
-    """What is stored of a suite in the folder of results, and what is missing; of some of its tasks, or of all."""
-    trials = _trials(name, profile, tasks)
+def stored_results(name: str, profile: str, folder: str | os.PathLike = "", tasks: Tasks = None) -> Results:
+    """What is stored of a suite and what is missing; of some of its tasks, or of all.
+
+    The folder is that of :func:`~sfbc_core.experiments.results.results_folder`.
+    """
+    folder, trials = results_folder(folder), _trials(name, profile, tasks)
     return Results(trials, _lines(folder, name, trials), folder, suite_command(name, profile))
 
 
-def suite_results(name: str, profile: str, folder: str | os.PathLike, tasks: Tasks = None) -> Results:
+def suite_results(name: str, profile: str, folder: str | os.PathLike = "", tasks: Tasks = None) -> Results:
     """What a chapter shows of a suite: read from the folder of results; at the profile "smoke", made now, in seconds.
 
     Args:
         name: of the suite.
         profile: "smoke", "quick" or "full".
-        folder: of the results.
+        folder: of the results, if not those that come with the package.
         tasks: one or some of the suite's, if not all are to be shown.
 
     Raises:
-        FileNotFoundError: nothing is stored of it; the message names the command that makes it.
+        FileNotFoundError: nothing is stored of it; the message names the folder and the command that makes it.
         ValueError: no such suite, or no such task in it.
     """
     if profile == "smoke":
@@ -99,8 +103,9 @@ def suite_results(name: str, profile: str, folder: str | os.PathLike, tasks: Tas
     results = stored_results(name, profile, folder, tasks)
     if not results.trials:
         raise FileNotFoundError(
-            f"no result of the suite {name!r} at the profile {profile!r} in {user_path(folder).resolve()}: start the "
-            f"notebook in its own folder (papermill --cwd notebooks), or make the results: {suite_command(name, profile)}"
+            f"no result of the suite {name!r} at the profile {profile!r} in "
+            f"{results_folder(folder).resolve()}: name another folder (papermill -p results FOLDER), or make the results: "
+            f"{suite_command(name, profile)}"
         )
     return results
 

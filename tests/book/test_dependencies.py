@@ -98,6 +98,9 @@ def shop(tmp_path):
         ("import shop.broken as shut", {"shop/broken.py"}),
         ("from pathlib import Path\nPath('shop') / '../shop.oven'", set()),
         ("results = '../book/results'", {"book/results/record.json"}),
+        ("from lab import suite_results", {"book/results/record.json"}),
+        ("from lab import suite_results as read", {"book/results/record.json"}),
+        ("import lab\nlab.stored_results('tea', 'quick')", {"book/results/record.json"}),
         ("results = []", set()),
     ],
 )
@@ -166,3 +169,10 @@ def test_tasks_are_found_although_they_are_imported_by_name(files_of):
 def test_records_and_scripts_of_widgets_are_inputs_of_the_chapters_that_show_them(files_of):
     assert "sfbc_core/book/widgets/explorer.js" in files_of(chapter_file("05"))
     assert any(name.startswith("book/results/maze2d") for name in files_of(chapter_file("11")))
+
+
+def test_all_chapters_that_can_be_told_where_the_results_are_read_them(files_of):
+    reading = [path for path in (ROOT / "notebooks").glob("*.ipynb") if "results=results" in path.read_text("utf-8")]
+    assert len(reading) >= 10
+    for path in reading:
+        assert any(name.startswith("book/results/") for name in files_of(path)), path.name

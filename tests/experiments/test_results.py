@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from sfbc_core.experiments import Results, Trial, beside_others, run_trial, score_table, stored_results
+from sfbc_core.experiments import results as results_module
 from sfbc_core.experiments.checks import digest_of
-from sfbc_core.experiments.results import add_lines, measurements_path, read_lines
+from sfbc_core.experiments.results import INSTALLED, add_lines, measurements_path, read_lines, results_folder
 from sfbc_core.experiments.suites import SUITES
 
 RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
@@ -31,6 +32,23 @@ def line_of(trial, score=1.0):
         "variants": {name: earned for name in trial.variants},
         "provenance": {**facts, "versions": "one", "machine": "two"},
     }
+
+
+def test_the_stored_results_are_those_given_or_the_repositorys_or_the_installed(tmp_path, monkeypatch):
+    assert results_folder() == results_folder("") == RESULTS
+    assert results_folder(tmp_path / "mine") == results_folder(str(tmp_path / "mine")) == tmp_path / "mine"
+    assert results_folder("~/mine") == Path("~/mine").expanduser()
+    assert results_folder(".") == Path(".")
+
+    package = tmp_path / "site-packages" / "sfbc_core"
+    monkeypatch.setattr(results_module, "PACKAGE", package)
+    with pytest.raises(FileNotFoundError, match=r"no stored results are in this package.*name their folder"):
+        results_folder()
+    (package.parent / "book" / "results").mkdir(parents=True)  # of another package that is called `book`
+    (package / INSTALLED).mkdir(parents=True)
+    assert results_folder() == package / INSTALLED
+    (package.parent / "pyproject.toml").touch()
+    assert results_folder() == package.parent / "book" / "results"
 
 
 def test_lines_are_added_replaced_and_kept_in_order(trial, tmp_path):

@@ -83,7 +83,7 @@ def test_an_executor_gives_the_same_scores(tmp_path):
 
 def test_a_chapter_reads_what_is_stored_but_makes_it_at_smoke(tmp_path, measured):
     with pytest.raises(
-        FileNotFoundError, match=r"--cwd notebooks.*python -m sfbc_core\.experiments run small --profile quick"
+        FileNotFoundError, match=r"-p results FOLDER.*python -m sfbc_core\.experiments run small --profile quick"
     ):
         suite_results("small", "quick", tmp_path)
     run_suite("small", "quick", tmp_path / "runs", tmp_path, trials=SUITES["small"].trials("quick")[:1])
@@ -118,6 +118,15 @@ def test_the_command_runs_lists_and_prints_a_table(tmp_path, capsys, monkeypatch
     assert "nothing is stored" in capsys.readouterr().out
     assert command.main(["table", "small", *folder]) == 0
     assert "K = 2" in capsys.readouterr().out
+
+
+def test_the_command_reads_the_packages_results_where_there_are_none(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["list", "beyond"]) == 0
+    assert "stored" in capsys.readouterr().out
+    (tmp_path / "book" / "results").mkdir(parents=True)
+    assert command.main(["list", "beyond"]) == 0
+    assert "stored" not in capsys.readouterr().out
 
 
 def test_it_says_how_much_work_is_left(tmp_path, capsys, monkeypatch):
