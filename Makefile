@@ -107,9 +107,17 @@ lock: ## pin requirements.txt again from pyproject.toml
 
 .PHONY: clean
 clean: ## remove what was built (not .venv)
-	rm -rf _build .pytest_cache .ruff_cache .hypothesis build
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis build dist
 	find . -path ./.venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints -o -name '*.egg-info' \) \
 	  -type d -print0 | xargs -0 rm -rf
+
+# Without the folder `build` of an earlier build: what lies there goes into the wheel, also what is gone from the package.
+.PHONY: wheel
+wheel: $(VENV) ## make dist/sfbc_core-*.whl, the package with the stored results, to be installed elsewhere
+	rm -rf build
+	$(BIN)/python -m pip wheel . --quiet --no-deps --no-build-isolation --wheel-dir dist
+	rm -rf build
+	@ls -l dist/*.whl
 
 # ---- the environment --------------------------------------------------------------------------------------------
 
