@@ -71,7 +71,26 @@ def check_parameters(notebook: Path) -> None:
         raise BookError(f"{notebook.name}: the cell with the tag 'parameters' does not set 'profile'")
 
 
-def execute_all(chapters: list[Chapter], jobs: int, cell_timeout: int, earlier: dict[str, float]) -> list[Result]:
+def chapter_environment(folder: Path, jobs: int) -> dict[str, str]:
+    """What the processes of the chapters have in their environment, where the user has not set it otherwise.
+
+    Matplotlib has a folder of its own, whose list of fonts is made here, before chapters that run side by side want it: a
+    style or a damaged list in the user's folder would show on the pages.
+    """
+    environment = {"TQDM_DISABLE": "1"}  # a progress bar is for whoever waits, not for the page
+    if jobs > 1:  # one thread each, or the chapters fight over the cores
+        environment |= dict.fromkeys(THREAD_VARIABLES, "1")
+    environment = {name: os.environ.get(name, value) for name, value in environment.items()}
+    environment["MPLCONFIGDIR"] = str(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-c", "import matplotlib.font_manager"]
+    subprocess.run(command, env=os.environ | environment, check=True, stderr=subprocess.DEVNULL)
+    return environment
+
+
+def execute_all(
+    chapters: list[Chapter], jobs: int, cell_timeout: int, earlier: dict[str, float], environment: dict[str, str]
+) -> list[Result]:
     """Run the chapters that have changed, `jobs` at a time, and report each one when it ends.
 
     The longest starts first, so that no core is idle while the last one runs. `earlier` has the seconds of earlier builds;
@@ -81,11 +100,7 @@ def execute_all(chapters: list[Chapter], jobs: int, cell_timeout: int, earlier: 
     done = {result.name for result in results}
     todo = [chapter for chapter in reversed(chapters) if chapter.name not in done]
     todo.sort(key=lambda chapter: earlier.get(chapter.name, float("inf")), reverse=True)
-    if jobs > 1:  # one thread each, or the chapters fight over the cores
-        for variable in THREAD_VARIABLES:
-            os.environ.setdefault(variable, "1")
-    os.environ.setdefault("TQDM_DISABLE", "1")  # a progress bar is for whoever waits, not for the page
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=os.environ.update, initargs=(environment,)) as pool:
         for future in as_completed([pool.submit(execute, chapter, cell_timeout) for chapter in todo]):
             results.append(future.result())
             print(f"{'FAILED' if results[-1].error else 'done':8}{results[-1].name}", flush=True)
@@ -175,7 +190,9 @@ def build_book(
     wanted = [chapter for chapter in chapters if chapter.source.name.startswith(only)]
     if only and not wanted:
         raise BookError(f"no chapter starts with {only!r}: there are {', '.join(c.source.stem for c in chapters)}")
-    results = execute_all(wanted, jobs, cell_timeout, read_timings(timings, profile))
+    earlier = read_timings(timings, profile)
+    environment = chapter_environment(root / "_build" / "matplotlib", jobs)
+    results = execute_all(wanted, jobs, cell_timeout, earlier, environment)
     write_timings(timings, profile, results)
     report(results)
     if any(result.error for result in results):

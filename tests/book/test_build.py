@@ -68,6 +68,10 @@ def staged(project, name="01_one"):
     return nbformat.read(project / "_build" / "stage" / "notebooks" / f"{name}.ipynb", as_version=4)
 
 
+def printed(project, name="01_one"):
+    return "".join(output.text for cell in staged(project, name).cells for output in cell.get("outputs", []))
+
+
 # ---- what is refused ------------------------------------------------------------------------------------------------
 
 
@@ -119,6 +123,25 @@ def test_executes_with_the_profile_and_tidies_up(build, project, capsys):
 
 
 @pytest.mark.slow
+def test_the_pictures_are_the_same_whatever_matplotlib_finds_in_the_users_folders(
+    build, project, monkeypatch, tmp_path
+):
+    """A style of the user's own, and a list of fonts that lacks those which mathematics needs."""
+    folder = tmp_path / "users"
+    folder.mkdir()
+    (folder / "matplotlibrc").write_text("axes.facecolor: red\n")
+    from matplotlib.font_manager import FontManager
+
+    empty = {"_version": FontManager.__version__, "__class__": "FontManager", "ttflist": [], "afmlist": []}
+    (folder / f"fontlist-v{FontManager.__version__}.json").write_text(json.dumps(empty))
+    monkeypatch.setenv("MPLCONFIGDIR", str(folder))
+    ask = "print(fonts.mpl.rcParams['axes.facecolor'], len(fonts.fontManager.ttflist))"
+    write_chapter(project, "01_one", "import matplotlib.font_manager as fonts", ask)
+    run(build, project)
+    color, count = printed(project).split()
+    assert color == "white" and int(count) > 20
+
+
 def test_a_failed_chapter_is_reported_and_the_others_are_kept(build, project, capsys):
     write_toc(project, "01_one", "02_two")
     write_chapter(project, "02_two", "fine = 1", 'raise KeyError("the dog ate it")')
@@ -162,7 +185,7 @@ def test_only_what_has_changed_is_run_again(build, project, monkeypatch):
 class InThisProcess:
     """Stands in for the pool of processes, in which a monkeypatch would have no effect."""
 
-    def __init__(self, jobs):
+    def __init__(self, jobs, **options):
         pass
 
     def __enter__(self):
@@ -191,12 +214,14 @@ def test_the_longest_chapter_starts_first(build, project, monkeypatch):
     monkeypatch.setattr(build, "ProcessPoolExecutor", InThisProcess)
     chapters = build.find_chapters(project, project / "_build" / "stage", "smoke")
 
-    results = build.execute_all(chapters, 1, 60, {})
+    results = build.execute_all(chapters, 1, 60, {}, {})
     assert started == ["e", "o", "e"]  # three, two, one: nothing is known yet
     assert [result.name for result in results] == [f"notebooks/{name}" for name in names]
 
     started.clear()
-    build.execute_all(chapters, 1, 60, {"notebooks/01_one": 3.0, "notebooks/02_two": 9.0, "notebooks/03_three": 1.0})
+    build.execute_all(
+        chapters, 1, 60, {"notebooks/01_one": 3.0, "notebooks/02_two": 9.0, "notebooks/03_three": 1.0}, {}
+    )
     assert started == ["o", "e", "e"]
 
 
