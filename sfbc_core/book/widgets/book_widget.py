@@ -14,12 +14,13 @@ import anywidget
 import traitlets
 
 FOLDER = Path(__file__).parent
+SHARED = ("plot.js", "page.js")
 _fragment_numbers = itertools.count(1)
 
 
-def load_module(name: str) -> str:
-    """The JavaScript of a widget: ``page.js``, which the widgets share, and the widget's own file, as one module."""
-    return "".join((FOLDER / file).read_text(encoding="utf-8") for file in ("page.js", name))
+def load_module(*names: str) -> str:
+    """The JavaScript of a widget as one module: what all widgets share, then the widget's own files."""
+    return "".join((FOLDER / name).read_text(encoding="utf-8") for name in (*SHARED, *names))
 
 
 class BookWidget(anywidget.AnyWidget):

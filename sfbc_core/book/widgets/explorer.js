@@ -1,5 +1,5 @@
-/* The action explorer: move α and M, see which action SfBC selects. See explorer.py for the Python side; page.js, which
- * comes before this in one module, has what the explorers share.
+/* The action explorer: move α and M, see which action SfBC selects. See explorer.py for the Python side; plot.js and
+ * page.js, which come before this in one module, have what the explorers share.
  *
  * Sections: 1 numerics, 2 sliders, 3 drawing, 4 the widget.
  * Sections 1 and 2 touch no page and are tested under Node against NumPy.

@@ -1,5 +1,5 @@
-/* The value explorer: move the axes of a table of value maps. See value_explorer.py for the Python side; page.js, which
- * comes before this in one module, has what the explorers share.
+/* The value explorer: move the axes of a table of value maps. See value_explorer.py for the Python side; plot.js and
+ * page.js, which come before this in one module, have what the explorers share.
  *
  * Sections: 1 the table, 2 drawing, 3 the widget. Section 1 touches no page and is tested under Node against NumPy.
  * The state of a widget is { position, row, column }: the names of the Python traits.
