@@ -1,8 +1,9 @@
-/* What the explorers' pages share: elements, looks, and the two hosts. plot.js comes before it in the module.
+/* What the explorers' pages share: elements, looks, and the two hosts. plot.js and
+ * address.js come before it in the module.
  *
  * A widget's module defines `mount(host, data, state, onChange)`, which returns { update, destroy }, and ends with
  *
- *   const { mountStatic, render } = hosts(mount, ["alpha", …]);   // the names of the synchronised Python traits
+ *   const { mountStatic, render } = hosts(mount, ["alpha", …], parsers);   // the names of the synchronised Python traits
  *   export default { render };
  *
  * Sections: 1 elements and looks, 2 the hosts.
@@ -12,6 +13,7 @@
 
 /* Own colours on an own background: legible on any host's card, in light and in dark. */
 const STYLE = `
+.sfbc-static-widget { scroll-margin-top: 4.5rem; } /* below the header of the book */
 html[data-theme="dark"] .bd-content div.cell_output .text_html:has(> .sfbc-static-widget) {
   background: transparent !important; padding: 0; /* the book's theme puts HTML outputs on a light card */
 }
@@ -170,12 +172,19 @@ function followPage(root, draw) {
 
 // ---- 2. The hosts ----------------------------------------------------------------------------------------------
 
-/** The two ways in which a widget gets onto a page. */
-function hosts(mount, synced) {
+/**
+ * The two ways in which a widget gets onto a page.
+ * @param {string[]} synced The names of the synchronised Python traits.
+ * @param {function} [parsers] From `data` to a function for each trait that the page's address may set: see address.js.
+ */
+function hosts(mount, synced, parsers = () => ({})) {
   /** The static page: data and state are in a JSON script element beside the host. */
   function mountStatic(id) {
     const { data, state } = JSON.parse(document.getElementById(`${id}-data`).textContent);
-    return mount(document.getElementById(id), data, state);
+    const host = document.getElementById(id), address = addressOf(host, parsers(data));
+    const explorer = mount(host, data, { ...state, ...address.read() }, address.write);
+    address.follow(explorer.update);
+    return explorer;
   }
 
   /** anywidget: the Python traits and the state follow each other. */

@@ -194,5 +194,12 @@ export function mount(host, data, initial, onChange) {
   return { update, destroy: stop };
 }
 
-const { mountStatic, render } = hosts(mount, ["position", "row", "column"]);
+/** What the page's address may say about the state: what the Python traits would accept. */
+export const valueParsers = ({ axes, grid: [height, width] }) => ({
+  position: parseEach(axes.map(([, labels]) => parseWhole(0, labels.length - 1))),
+  row: parseWhole(0, height - 1),
+  column: parseWhole(0, width - 1),
+});
+
+const { mountStatic, render } = hosts(mount, ["position", "row", "column"], valueParsers);
 export default { render };
