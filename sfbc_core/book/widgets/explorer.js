@@ -76,7 +76,6 @@ function buildPage(data, counts) {
   );
   if (!isMap) left.setAttribute("role", "img");
 
-  const plot = (...children) => element("div", { className: "sfbc-plot" }, ...children);
   const root = element("section",
     { className: "sfbc-explorer", role: "group", "aria-labelledby": `${prefix}-title`, "data-lm-suppress-shortcuts": "true" },
     element("style", {}, STYLE),
@@ -84,9 +83,9 @@ function buildPage(data, counts) {
     alpha.row,
     count.row,
     ...(isMap ? [mode.row] : []),
-    element("div", { className: "sfbc-plots" },
-      plot(leftCaption, left, isMap ? hint : candidateLegend),
-      plot(rightCaption, right, isMap ? candidateLegend : lawLegend)),
+    ...plotArea(
+      [isMap ? "Map" : "Candidates", leftCaption, left, isMap ? hint : candidateLegend],
+      [isMap ? "Candidates" : "Law", rightCaption, right, isMap ? candidateLegend : lawLegend]),
     summary,
   );
   return { root, alpha, count, mode: mode.input, left, right, leftCaption, rightCaption, summary, hint };

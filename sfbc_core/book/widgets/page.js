@@ -20,7 +20,7 @@ html[data-theme="dark"] .bd-content div.cell_output .text_html:has(> .sfbc-stati
 .sfbc-explorer {
   --text: #1f2328; --muted: #656d76; --axis: #8c959f; --back: #ffffff; --edge: #c9d1d9; --focus: #0b62b8;
   --law: #0b62b8; --law-fill: #8ab8e6; --best: #b3261e; --q: #1a7f37; --exact: #a34a00;
-  box-sizing: border-box; width: 100%; max-width: 860px; margin: 4px 0 12px; padding: 12px; border: 1px solid var(--edge);
+  container: sfbc / inline-size; box-sizing: border-box; width: 100%; max-width: 860px; margin: 4px 0 12px; padding: 12px; border: 1px solid var(--edge);
   border-radius: 6px; color: var(--text); background: var(--back); font: 14px/1.5 system-ui, sans-serif;
 }
 .sfbc-explorer[data-dark="true"] {
@@ -33,17 +33,22 @@ html[data-theme="dark"] .bd-content div.cell_output .text_html:has(> .sfbc-stati
 .sfbc-explorer .sfbc-control { display: flex; flex-wrap: wrap; gap: 2px 14px; align-items: center; margin: 4px 0; }
 .sfbc-explorer label { flex: 0 0 190px; margin: 0; font-weight: 600; color: inherit; }
 .sfbc-explorer input[type="range"] { flex: 1 1 180px; min-width: 0; margin: 6px 0; accent-color: var(--law); }
-.sfbc-explorer select {
-  flex: 0 1 auto; max-width: 100%; padding: 3px 6px; font: inherit; color: inherit; background: var(--back);
-  border: 1px solid var(--axis); border-radius: 4px;
+.sfbc-explorer :is(select, button) {
+  flex: 0 1 auto; min-width: 0; max-width: 100%; min-height: 28px; margin: 0; padding: 3px 8px; font: inherit; color: inherit;
+  background: var(--back); border: 1px solid var(--axis); border-radius: 4px;
 }
+.sfbc-explorer button { cursor: pointer; }
+.sfbc-explorer button:hover { border-color: var(--focus); }
+.sfbc-explorer button[aria-pressed="true"] { border-color: var(--law); box-shadow: inset 0 -3px var(--law); }
+.sfbc-explorer .sfbc-buttons { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; margin: 6px 0; }
+.sfbc-explorer .sfbc-switch { display: none; }
 .sfbc-explorer .sfbc-value { flex: 0 0 56px; text-align: right; font-variant-numeric: tabular-nums; }
 .sfbc-explorer .sfbc-plots { display: flex; flex-wrap: wrap; gap: 12px 20px; margin: 10px 0 8px; }
 .sfbc-explorer .sfbc-plot { flex: 1 1 310px; min-width: 0; }
 .sfbc-explorer .sfbc-caption { font-weight: 600; }
 .sfbc-explorer canvas { display: block; width: 100%; height: ${PLOT_HEIGHT}px; border-radius: 4px; }
 .sfbc-explorer canvas[tabindex] { cursor: crosshair; }
-.sfbc-explorer :is(canvas, input, select):focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
+.sfbc-explorer :is(canvas, input, select, button):focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
 .sfbc-explorer ul { display: flex; flex-wrap: wrap; gap: 0 14px; margin: 4px 0 0; padding: 0; font-size: 13px; }
 .sfbc-explorer li { display: flex; align-items: center; gap: 6px; margin: 0; padding: 0; list-style: none; }
 .sfbc-explorer li::before { content: ""; flex: none; width: 18px; border-top: 3px solid var(--mark); }
@@ -52,6 +57,16 @@ html[data-theme="dark"] .bd-content div.cell_output .text_html:has(> .sfbc-stati
 .sfbc-explorer li[data-mark="dot"]::before { width: 7px; height: 7px; border: 0; border-radius: 50%; background: var(--mark); }
 .sfbc-explorer li[data-mark="tick"]::before { width: 2px; height: 8px; border: 0; background: var(--mark); }
 .sfbc-explorer .sfbc-summary { margin: 0; font-variant-numeric: tabular-nums; }
+@container sfbc (max-width: 460px) { /* a phone: controls, one plot at a time and its legend on one screen */
+  .sfbc-explorer .sfbc-control { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0 8px; margin: 2px 0; }
+  .sfbc-explorer input[type="range"] { grid-column: 1 / -1; grid-row: 2; width: 100%; margin: 2px 0; }
+  .sfbc-explorer select { max-width: 190px; }
+  .sfbc-explorer .sfbc-switch { display: flex; }
+  .sfbc-explorer .sfbc-switch + .sfbc-plots > :not([data-shown="true"]), .sfbc-explorer .sfbc-switch + .sfbc-plots .sfbc-caption { display: none; }
+  .sfbc-explorer canvas { height: 190px; }
+  .sfbc-explorer .sfbc-plots { margin: 4px 0; }
+  .sfbc-explorer :is(ul, .sfbc-summary, .sfbc-plot p) { font-size: 12px; }
+}
 `;
 
 /** A new element with properties, attributes (where the name holds a dash or is "role"/"for") and children. */
@@ -72,6 +87,25 @@ function legend(...items) {
     item.style.setProperty("--mark", `var(--${color})`);
     return item;
   }));
+}
+
+/** A row of buttons: [text, what a click does]. */
+function buttonRow(label, ...items) {
+  return element("div", { className: "sfbc-buttons", role: "group", "aria-label": label },
+    ...items.map(([text, onclick]) => element("button", { type: "button", onclick }, text)));
+}
+
+/** Plots side by side, [name, ...children] each; where there is no room for two, one of them with buttons to choose it by. */
+function plotArea(...plots) {
+  const boxes = plots.map(([, ...children]) => element("div", { className: "sfbc-plot" }, ...children));
+  const choose = (chosen) => boxes.forEach((box, i) => {
+    box.dataset.shown = String(i === chosen);
+    row.children[i].setAttribute("aria-pressed", String(i === chosen));
+  });
+  const row = buttonRow("Plot", ...plots.map(([name], i) => [name, () => choose(i)]));
+  row.classList.add("sfbc-switch");
+  choose(0);
+  return [row, element("div", { className: "sfbc-plots" }, ...boxes)];
 }
 
 /** Does the page around the widget show its dark theme? The book, JupyterLab, Colab and VS Code each say it in a way. */
@@ -159,7 +193,7 @@ function followPage(root, draw) {
   const preference = window.matchMedia("(prefers-color-scheme: dark)");
   preference.addEventListener("change", redraw);
   const sizeWatch = new ResizeObserver(redraw);
-  sizeWatch.observe(root);
+  for (const node of [root, ...root.querySelectorAll("canvas")]) sizeWatch.observe(node); // a plot also when it appears
   const stop = () => {
     themeWatch.disconnect();
     sizeWatch.disconnect();

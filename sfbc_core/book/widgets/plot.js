@@ -50,19 +50,19 @@ export function niceTicks(low, high, count) {
 
 // ---- 3. Axes ---------------------------------------------------------------------------------------------------
 
-const PLOT_HEIGHT = 270; // CSS pixels, as in STYLE
+const PLOT_HEIGHT = 270; // CSS pixels, for STYLE; less on a phone
 const FONT = "12px system-ui, sans-serif";
 
-/** Clear the canvas and give it a plot area with linear axes. Returns null while the canvas has no width. */
+/** Clear the canvas and give it a plot area with linear axes. Returns null while the canvas is not shown. */
 function startPlot(canvas, colors, [xLow, xHigh], [yLow, yHigh], marginRight) {
-  const cssWidth = canvas.clientWidth, ratio = window.devicePixelRatio || 1;
+  const cssWidth = canvas.clientWidth, cssHeight = canvas.clientHeight, ratio = window.devicePixelRatio || 1;
   if (!cssWidth) return null;
   canvas.width = Math.round(cssWidth * ratio);
-  canvas.height = Math.round(PLOT_HEIGHT * ratio);
+  canvas.height = Math.round(cssHeight * ratio);
   const context = canvas.getContext("2d");
   context.scale(ratio, ratio);
   context.font = FONT;
-  const left = 66, top = 10, width = cssWidth - left - marginRight, height = PLOT_HEIGHT - top - 42;
+  const left = 66, top = 10, width = cssWidth - left - marginRight, height = cssHeight - top - 42;
   return {
     context, colors, left, top, width, height, right: left + width, bottom: top + height,
     x: (value) => left + ((value - xLow) / (xHigh - xLow)) * width,
@@ -127,7 +127,7 @@ function drawColorBar(plot, color, [low, high], label) {
   const { context, top, height, right } = plot, left = right + 12, width = 12;
   for (let y = 0; y < height; y++) {
     context.fillStyle = `rgb(${color(1 - y / (height - 1))})`;
-    context.fillRect(left, top + y, width, 1);
+    context.fillRect(left, top + y, width, Math.min(2, height - y)); // overlapping, or the rows show on some screens
   }
   const ticks = niceTicks(low, high, 5).map((tick) => ({ ...tick, y: top + height - ((tick.value - low) / (high - low)) * height }));
   drawYAxis(plot, ticks, label, { x: left + width, side: 1 });

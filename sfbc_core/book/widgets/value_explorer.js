@@ -42,7 +42,7 @@ const inkOn = ([red, green, blue]) => (0.3 * red + 0.6 * green + 0.1 * blue > 13
 /** The maze: a colour for every free cell, an arrow for its action, letters where given. Returns its plot. */
 function drawMaze(canvas, colors, { data, cellAt, values, arrows, row, column }) {
   const [height, width] = data.grid, [low, high] = data.limits;
-  const square = 66 + ((PLOT_HEIGHT - 52) * width) / height; // where the plot ends if cells are square
+  const square = 66 + ((canvas.clientHeight - 52) * width) / height; // where the plot ends if cells are square
   const plot = startPlot(canvas, colors, [-0.5, width - 0.5], [-0.5, height - 0.5], Math.max(84, canvas.clientWidth - square));
   if (!plot) return null;
   const { context } = plot, cellWidth = plot.width / width, cellHeight = plot.height / height;
@@ -131,9 +131,9 @@ export function mount(host, data, initial, onChange) {
     element("style", {}, STYLE),
     element("p", { id: `${prefix}-title`, className: "sfbc-title" }, data.title),
     ...controls.map(({ row }) => row),
-    element("div", { className: "sfbc-plots" },
-      element("div", { className: "sfbc-plot" }, element("div", { className: "sfbc-caption" }, data.map_label), maze, hint),
-      element("div", { className: "sfbc-plot" }, curveCaption, curve, curveLegend)),
+    ...plotArea(
+      ["Map", element("div", { className: "sfbc-caption" }, data.map_label), maze, hint],
+      ["The chosen cell", curveCaption, curve, curveLegend]),
     summary,
   );
 
