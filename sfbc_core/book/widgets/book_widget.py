@@ -7,6 +7,7 @@ import hashlib
 import html
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import anywidget
 import traitlets
 
 FOLDER = Path(__file__).parent
+SHARED = ("plot.js", "address.js", "page.js")
 _fragment_numbers = itertools.count(1)
 
 
-def load_module(name: str) -> str:
-    """The JavaScript of a widget: ``page.js``, which the widgets share, and the widget's own file, as one module."""
-    return "".join((FOLDER / file).read_text(encoding="utf-8") for file in ("page.js", name))
+def load_module(*names: str) -> str:
+    """The JavaScript of a widget as one module: what all widgets share, then the widget's own files."""
+    return "".join((FOLDER / name).read_text(encoding="utf-8") for name in (*SHARED, *names))
 
 
 class BookWidget(anywidget.AnyWidget):
@@ -29,7 +31,8 @@ class BookWidget(anywidget.AnyWidget):
     picture. Everything else that the page needs is in ``data``.
 
     In a live kernel it is an ``anywidget``, whose traits follow the sliders and can be set from Python. In a static page
-    the same module, the data and the still picture, for readers without JavaScript, are inlined as ``text/html``.
+    the same module, the data and the still picture, for readers without JavaScript, are inlined as ``text/html``; there the
+    state that the reader makes stands in the page's address, as in ``#sfbc-action?alpha=10``, and can be passed on.
     """
 
     STATE: tuple[str, ...] = ()
@@ -57,9 +60,11 @@ class BookWidget(anywidget.AnyWidget):
         payload = json.dumps({"data": self.data, "state": state}).replace("<", "\\u003c")
         fragment_id = f"sfbc-{hashlib.sha1(payload.encode()).hexdigest()[:10]}-{next(_fragment_numbers)}"
         picture = base64.b64encode(preview_png).decode()
+        # What a state in the page's address names this widget by: "action" for an ActionExplorer.
+        name = re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower().removesuffix("-explorer")
         alt = html.escape(self.preview_description())
         return (
-            f'<div id="{fragment_id}" class="sfbc-static-widget">'
+            f'<div id="{fragment_id}" class="sfbc-static-widget" data-name="{name}">'
             f'<img alt="{alt}" src="data:image/png;base64,{picture}"></div>\n'
             f'<script type="application/json" id="{fragment_id}-data">{payload}</script>\n'
             f'<script type="module">\n{self._esm}\n'

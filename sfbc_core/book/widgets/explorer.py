@@ -25,6 +25,7 @@ from sfbc_core.book.widgets.packing import encode, pack_rows
 
 ArrayLike = np.ndarray | torch.Tensor
 
+MODULE = ("selection.js", "law.js", "explorer_plots.js", "explorer.js")
 MAP_MODES = ("mean", "greedy", "sampled")
 SMALLEST_ALPHA = 0.1  # the first slider position after 0
 _BLUE = "#0b62b8"
@@ -58,7 +59,7 @@ class ActionExplorer(BookWidget):
         map_mode: What the map shows: ``"mean"`` action, ``"greedy"`` action (highest Q) or one ``"sampled"`` action.
     """
 
-    _esm = load_module("explorer.js")
+    _esm = load_module(*MODULE)
     STATE = ("alpha", "num_candidates", "x_index", "y_index", "map_mode")
 
     alpha = traitlets.Float(1.0).tag(sync=True)

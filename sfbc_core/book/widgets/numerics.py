@@ -1,4 +1,4 @@
-"""The explorer's arithmetic in Python, for the still picture: what explorer.js does for the page."""
+"""The explorer's arithmetic in Python, for the still picture: what selection.js does for the page."""
 
 from __future__ import annotations
 

@@ -1,168 +1,26 @@
-/* What the explorers share: numbers that travel, axes on a canvas, looks, and the two hosts.
+/* What the explorers' pages share: elements, looks, and the two hosts. plot.js and
+ * address.js come before it in the module.
  *
- * Its exports are for the tests under Node. For the page, book_widget.py puts it in front of a widget's module, and the
- * two are one ECMAScript module without dependencies. A widget's module defines `mount(host, data, state, onChange)`, which returns
- * { update, destroy }, and ends with
+ * A widget's module defines `mount(host, data, state, onChange)`, which returns { update, destroy }, and ends with
  *
- *   const { mountStatic, render } = hosts(mount, ["alpha", …]);   // the names of the synchronised Python traits
+ *   const { mountStatic, render } = hosts(mount, ["alpha", …], parsers);   // the names of the synchronised Python traits
  *   export default { render };
  *
- * Sections: 1 unpacking, 2 numbers as text, 3 axes, 4 elements and looks, 5 the hosts.
+ * Sections: 1 elements and looks, 2 the hosts.
  */
 
-// ---- 1. Unpacking ----------------------------------------------------------------------------------------------
-
-function bytes(base64) {
-  const text = atob(base64);
-  return new DataView(Uint8Array.from(text, (character) => character.charCodeAt(0)).buffer);
-}
-
-/** Little-endian float64 numbers from base64. */
-export function unpackFloats(base64) {
-  const view = bytes(base64);
-  return Float64Array.from({ length: view.byteLength / 8 }, (_, i) => view.getFloat64(8 * i, true));
-}
-
-/** Rows of 16-bit codes back to numbers: low[row] + step[row] * code. See pack_rows in packing.py. */
-export function unpackRows(packed, columns) {
-  const low = unpackFloats(packed.low), step = unpackFloats(packed.step), codes = bytes(packed.codes);
-  return Float64Array.from({ length: codes.byteLength / 2 }, (_, i) => {
-    const row = Math.floor(i / columns);
-    return low[row] + step[row] * codes.getUint16(2 * i, true);
-  });
-}
-
-// ---- 2. Numbers as text ----------------------------------------------------------------------------------------
-
-/** A few significant digits, with a true minus sign; rounding dust is 0. */
-export function formatNumber(value, digits = 3) {
-  if (Math.abs(value) < 1e-12) return "0";
-  return String(Number(value.toPrecision(digits))).replace("-", "−");
-}
-
-/** At most about `count` round numbers that span [low, high], each with its label. */
-export function niceTicks(low, high, count) {
-  const rough = (high - low) / Math.max(1, count), power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5].find((factor) => factor * power >= rough * (1 - 1e-9)) ?? 10);
-  const decimals = Math.min(20, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
-  const ticks = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) {
-    ticks.push({ value: i * step, label: (i * step).toFixed(decimals).replace(/^-(?=[0.]*$)/, "").replace("-", "−") });
-  }
-  return ticks;
-}
-
-// ---- 3. Axes ---------------------------------------------------------------------------------------------------
-
-const PLOT_HEIGHT = 270; // CSS pixels, as in STYLE
-const FONT = "12px system-ui, sans-serif";
-
-/** Clear the canvas and give it a plot area with linear axes. Returns null while the canvas has no width. */
-function startPlot(canvas, colors, [xLow, xHigh], [yLow, yHigh], marginRight) {
-  const cssWidth = canvas.clientWidth, ratio = window.devicePixelRatio || 1;
-  if (!cssWidth) return null;
-  canvas.width = Math.round(cssWidth * ratio);
-  canvas.height = Math.round(PLOT_HEIGHT * ratio);
-  const context = canvas.getContext("2d");
-  context.scale(ratio, ratio);
-  context.font = FONT;
-  const left = 66, top = 10, width = cssWidth - left - marginRight, height = PLOT_HEIGHT - top - 42;
-  return {
-    context, colors, left, top, width, height, right: left + width, bottom: top + height,
-    x: (value) => left + ((value - xLow) / (xHigh - xLow)) * width,
-    y: (value) => top + height - ((value - yLow) / (yHigh - yLow)) * height,
-    xAt: (pixel) => xLow + ((pixel - left) / width) * (xHigh - xLow),
-    yAt: (pixel) => yLow + ((top + height - pixel) / height) * (yHigh - yLow),
-  };
-}
-
-function drawText({ context }, text, x, y, align, color, rotation = 0) {
-  context.save();
-  context.translate(x, y);
-  context.rotate(rotation);
-  context.textAlign = align;
-  context.textBaseline = "middle";
-  context.fillStyle = color;
-  context.fillText(text, 0, 0);
-  context.restore();
-}
-
-function drawLine({ context }, points, color, { width = 1, dash = [] } = {}) {
-  context.save();
-  context.strokeStyle = color;
-  context.lineWidth = width;
-  context.setLineDash(dash);
-  context.beginPath();
-  points.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
-  context.stroke();
-  context.restore();
-}
-
-function drawXAxis(plot, ticks, label) {
-  const { colors, left, right, bottom } = plot;
-  drawLine(plot, [[left, bottom], [right, bottom]], colors.axis);
-  for (const { x, label: text } of ticks) {
-    drawLine(plot, [[x, bottom], [x, bottom + 4]], colors.axis);
-    drawText(plot, text, x, bottom + 13, "center", colors.text);
-  }
-  drawText(plot, label, (left + right) / 2, bottom + 31, "center", colors.text);
-}
-
-/** A vertical axis: on the left of the plot, or at `x` with its labels on the right. */
-function drawYAxis(plot, ticks, label, { x = plot.left, side = -1, color = plot.colors.text } = {}) {
-  const { colors, top, bottom } = plot;
-  drawLine(plot, [[x, top], [x, bottom]], colors.axis);
-  let widest = 0;
-  for (const { y, label: text } of ticks) {
-    drawLine(plot, [[x, y], [x + 4 * side, y]], colors.axis);
-    drawText(plot, text, x + 7 * side, y, side < 0 ? "right" : "left", color);
-    widest = Math.max(widest, plot.context.measureText(text).width);
-  }
-  const offset = Math.min(widest + 16, plot.left - 8); // never off the canvas
-  drawText(plot, label, x + offset * side, (top + bottom) / 2, "center", color, -Math.PI / 2);
-}
-
-const tickCount = (length, spacing) => Math.max(2, Math.floor(length / spacing));
-
-
-/** The bar that explains the colours of a map, beside the plot; `color` maps a fraction to [red, green, blue]. */
-function drawColorBar(plot, color, [low, high], label) {
-  const { context, top, height, right } = plot, left = right + 12, width = 12;
-  for (let y = 0; y < height; y++) {
-    context.fillStyle = `rgb(${color(1 - y / (height - 1))})`;
-    context.fillRect(left, top + y, width, 1);
-  }
-  const ticks = niceTicks(low, high, 5).map((tick) => ({ ...tick, y: top + height - ((tick.value - low) / (high - low)) * height }));
-  drawYAxis(plot, ticks, label, { x: left + width, side: 1 });
-}
-
-/** Mark a place on a map, visible on any colour. */
-function drawMarker({ context }, x, y, halfSize = 5) {
-  for (const [color, lineWidth] of [["#fff", 5], ["#000", 2]]) {
-    context.strokeStyle = color;
-    context.lineWidth = lineWidth;
-    context.strokeRect(x - halfSize, y - halfSize, 2 * halfSize, 2 * halfSize);
-  }
-}
-
-/** A colour between the colours of a list, as [red, green, blue]; fraction in [0, 1]. */
-function blend(palette, fraction) {
-  const position = Math.min(1, Math.max(0, fraction)) * (palette.length - 1);
-  const i = Math.min(palette.length - 2, Math.floor(position));
-  return palette[i].map((channel, k) => Math.round(channel + (position - i) * (palette[i + 1][k] - channel)));
-}
-
-// ---- 4. Elements and looks -------------------------------------------------------------------------------------
+// ---- 1. Elements and looks -------------------------------------------------------------------------------------
 
 /* Own colours on an own background: legible on any host's card, in light and in dark. */
 const STYLE = `
+.sfbc-static-widget { scroll-margin-top: 4.5rem; } /* below the header of the book */
 html[data-theme="dark"] .bd-content div.cell_output .text_html:has(> .sfbc-static-widget) {
   background: transparent !important; padding: 0; /* the book's theme puts HTML outputs on a light card */
 }
 .sfbc-explorer {
   --text: #1f2328; --muted: #656d76; --axis: #8c959f; --back: #ffffff; --edge: #c9d1d9; --focus: #0b62b8;
   --law: #0b62b8; --law-fill: #8ab8e6; --best: #b3261e; --q: #1a7f37; --exact: #a34a00;
-  box-sizing: border-box; width: 100%; max-width: 860px; margin: 4px 0 12px; padding: 12px; border: 1px solid var(--edge);
+  container: sfbc / inline-size; box-sizing: border-box; width: 100%; max-width: 860px; margin: 4px 0 12px; padding: 12px; border: 1px solid var(--edge);
   border-radius: 6px; color: var(--text); background: var(--back); font: 14px/1.5 system-ui, sans-serif;
 }
 .sfbc-explorer[data-dark="true"] {
@@ -175,17 +33,22 @@ html[data-theme="dark"] .bd-content div.cell_output .text_html:has(> .sfbc-stati
 .sfbc-explorer .sfbc-control { display: flex; flex-wrap: wrap; gap: 2px 14px; align-items: center; margin: 4px 0; }
 .sfbc-explorer label { flex: 0 0 190px; margin: 0; font-weight: 600; color: inherit; }
 .sfbc-explorer input[type="range"] { flex: 1 1 180px; min-width: 0; margin: 6px 0; accent-color: var(--law); }
-.sfbc-explorer select {
-  flex: 0 1 auto; max-width: 100%; padding: 3px 6px; font: inherit; color: inherit; background: var(--back);
-  border: 1px solid var(--axis); border-radius: 4px;
+.sfbc-explorer :is(select, button) {
+  flex: 0 1 auto; min-width: 0; max-width: 100%; min-height: 28px; margin: 0; padding: 3px 8px; font: inherit; color: inherit;
+  background: var(--back); border: 1px solid var(--axis); border-radius: 4px;
 }
+.sfbc-explorer button { cursor: pointer; }
+.sfbc-explorer button:hover { border-color: var(--focus); }
+.sfbc-explorer button[aria-pressed="true"] { border-color: var(--law); box-shadow: inset 0 -3px var(--law); }
+.sfbc-explorer .sfbc-buttons { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; margin: 6px 0; }
+.sfbc-explorer .sfbc-switch { display: none; }
 .sfbc-explorer .sfbc-value { flex: 0 0 56px; text-align: right; font-variant-numeric: tabular-nums; }
 .sfbc-explorer .sfbc-plots { display: flex; flex-wrap: wrap; gap: 12px 20px; margin: 10px 0 8px; }
 .sfbc-explorer .sfbc-plot { flex: 1 1 310px; min-width: 0; }
 .sfbc-explorer .sfbc-caption { font-weight: 600; }
 .sfbc-explorer canvas { display: block; width: 100%; height: ${PLOT_HEIGHT}px; border-radius: 4px; }
 .sfbc-explorer canvas[tabindex] { cursor: crosshair; }
-.sfbc-explorer :is(canvas, input, select):focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
+.sfbc-explorer :is(canvas, input, select, button):focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
 .sfbc-explorer ul { display: flex; flex-wrap: wrap; gap: 0 14px; margin: 4px 0 0; padding: 0; font-size: 13px; }
 .sfbc-explorer li { display: flex; align-items: center; gap: 6px; margin: 0; padding: 0; list-style: none; }
 .sfbc-explorer li::before { content: ""; flex: none; width: 18px; border-top: 3px solid var(--mark); }
@@ -194,6 +57,16 @@ html[data-theme="dark"] .bd-content div.cell_output .text_html:has(> .sfbc-stati
 .sfbc-explorer li[data-mark="dot"]::before { width: 7px; height: 7px; border: 0; border-radius: 50%; background: var(--mark); }
 .sfbc-explorer li[data-mark="tick"]::before { width: 2px; height: 8px; border: 0; background: var(--mark); }
 .sfbc-explorer .sfbc-summary { margin: 0; font-variant-numeric: tabular-nums; }
+@container sfbc (max-width: 460px) { /* a phone: controls, one plot at a time and its legend on one screen */
+  .sfbc-explorer .sfbc-control { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0 8px; margin: 2px 0; }
+  .sfbc-explorer input[type="range"] { grid-column: 1 / -1; grid-row: 2; width: 100%; margin: 2px 0; }
+  .sfbc-explorer select { max-width: 190px; }
+  .sfbc-explorer .sfbc-switch { display: flex; }
+  .sfbc-explorer .sfbc-switch + .sfbc-plots > :not([data-shown="true"]), .sfbc-explorer .sfbc-switch + .sfbc-plots .sfbc-caption { display: none; }
+  .sfbc-explorer canvas { height: 190px; }
+  .sfbc-explorer .sfbc-plots { margin: 4px 0; }
+  .sfbc-explorer :is(ul, .sfbc-summary, .sfbc-plot p) { font-size: 12px; }
+}
 `;
 
 /** A new element with properties, attributes (where the name holds a dash or is "role"/"for") and children. */
@@ -214,6 +87,25 @@ function legend(...items) {
     item.style.setProperty("--mark", `var(--${color})`);
     return item;
   }));
+}
+
+/** A row of buttons: [text, what a click does]. */
+function buttonRow(label, ...items) {
+  return element("div", { className: "sfbc-buttons", role: "group", "aria-label": label },
+    ...items.map(([text, onclick]) => element("button", { type: "button", onclick }, text)));
+}
+
+/** Plots side by side, [name, ...children] each; where there is no room for two, one of them with buttons to choose it by. */
+function plotArea(...plots) {
+  const boxes = plots.map(([, ...children]) => element("div", { className: "sfbc-plot" }, ...children));
+  const choose = (chosen) => boxes.forEach((box, i) => {
+    box.dataset.shown = String(i === chosen);
+    row.children[i].setAttribute("aria-pressed", String(i === chosen));
+  });
+  const row = buttonRow("Plot", ...plots.map(([name], i) => [name, () => choose(i)]));
+  row.classList.add("sfbc-switch");
+  choose(0);
+  return [row, element("div", { className: "sfbc-plots" }, ...boxes)];
 }
 
 /** Does the page around the widget show its dark theme? The book, JupyterLab, Colab and VS Code each say it in a way. */
@@ -301,7 +193,7 @@ function followPage(root, draw) {
   const preference = window.matchMedia("(prefers-color-scheme: dark)");
   preference.addEventListener("change", redraw);
   const sizeWatch = new ResizeObserver(redraw);
-  sizeWatch.observe(root);
+  for (const node of [root, ...root.querySelectorAll("canvas")]) sizeWatch.observe(node); // a plot also when it appears
   const stop = () => {
     themeWatch.disconnect();
     sizeWatch.disconnect();
@@ -312,14 +204,21 @@ function followPage(root, draw) {
   return { redraw, stop };
 }
 
-// ---- 5. The hosts ----------------------------------------------------------------------------------------------
+// ---- 2. The hosts ----------------------------------------------------------------------------------------------
 
-/** The two ways in which a widget gets onto a page. */
-function hosts(mount, synced) {
+/**
+ * The two ways in which a widget gets onto a page.
+ * @param {string[]} synced The names of the synchronised Python traits.
+ * @param {function} [parsers] From `data` to a function for each trait that the page's address may set: see address.js.
+ */
+function hosts(mount, synced, parsers = () => ({})) {
   /** The static page: data and state are in a JSON script element beside the host. */
   function mountStatic(id) {
     const { data, state } = JSON.parse(document.getElementById(`${id}-data`).textContent);
-    return mount(document.getElementById(id), data, state);
+    const host = document.getElementById(id), address = addressOf(host, parsers(data));
+    const explorer = mount(host, data, { ...state, ...address.read() }, address.write);
+    address.follow(explorer.update);
+    return explorer;
   }
 
   /** anywidget: the Python traits and the state follow each other. */

@@ -1,5 +1,5 @@
-/* The value explorer: move the axes of a table of value maps. See value_explorer.py for the Python side; page.js, which
- * comes before this in one module, has what the explorers share.
+/* The value explorer: move the axes of a table of value maps. See value_explorer.py for the Python side; plot.js and
+ * page.js, which come before this in one module, have what the explorers share.
  *
  * Sections: 1 the table, 2 drawing, 3 the widget. Section 1 touches no page and is tested under Node against NumPy.
  * The state of a widget is { position, row, column }: the names of the Python traits.
@@ -42,7 +42,7 @@ const inkOn = ([red, green, blue]) => (0.3 * red + 0.6 * green + 0.1 * blue > 13
 /** The maze: a colour for every free cell, an arrow for its action, letters where given. Returns its plot. */
 function drawMaze(canvas, colors, { data, cellAt, values, arrows, row, column }) {
   const [height, width] = data.grid, [low, high] = data.limits;
-  const square = 66 + ((PLOT_HEIGHT - 52) * width) / height; // where the plot ends if cells are square
+  const square = 66 + ((canvas.clientHeight - 52) * width) / height; // where the plot ends if cells are square
   const plot = startPlot(canvas, colors, [-0.5, width - 0.5], [-0.5, height - 0.5], Math.max(84, canvas.clientWidth - square));
   if (!plot) return null;
   const { context } = plot, cellWidth = plot.width / width, cellHeight = plot.height / height;
@@ -131,9 +131,9 @@ export function mount(host, data, initial, onChange) {
     element("style", {}, STYLE),
     element("p", { id: `${prefix}-title`, className: "sfbc-title" }, data.title),
     ...controls.map(({ row }) => row),
-    element("div", { className: "sfbc-plots" },
-      element("div", { className: "sfbc-plot" }, element("div", { className: "sfbc-caption" }, data.map_label), maze, hint),
-      element("div", { className: "sfbc-plot" }, curveCaption, curve, curveLegend)),
+    ...plotArea(
+      ["Map", element("div", { className: "sfbc-caption" }, data.map_label), maze, hint],
+      ["The chosen cell", curveCaption, curve, curveLegend]),
     summary,
   );
 
@@ -194,5 +194,12 @@ export function mount(host, data, initial, onChange) {
   return { update, destroy: stop };
 }
 
-const { mountStatic, render } = hosts(mount, ["position", "row", "column"]);
+/** What the page's address may say about the state: what the Python traits would accept. */
+export const valueParsers = ({ axes, grid: [height, width] }) => ({
+  position: parseEach(axes.map(([, labels]) => parseWhole(0, labels.length - 1))),
+  row: parseWhole(0, height - 1),
+  column: parseWhole(0, width - 1),
+});
+
+const { mountStatic, render } = hosts(mount, ["position", "row", "column"], valueParsers);
 export default { render };

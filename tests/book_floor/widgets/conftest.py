@@ -34,15 +34,15 @@ PAGE = """<!doctype html>
 
 
 @pytest.fixture(scope="module")
-def node_module(tmp_path_factory) -> Callable[[str], Callable[..., Any]]:
+def node_module(tmp_path_factory) -> Callable[..., Callable[..., Any]]:
     """Evaluate JavaScript expressions of `explorer`, a widget's module, and `given`, the values that Python passes."""
     if NODE is None:
         pytest.skip("node is not installed")
 
-    def load(name: str) -> Callable[..., Any]:
+    def load(*names: str) -> Callable[..., Any]:
         folder = tmp_path_factory.mktemp("node")
         module = folder / "explorer.mjs"  # the ending tells Node that it is an ECMAScript module
-        module.write_text(load_module(name), encoding="utf-8")
+        module.write_text(load_module(*names), encoding="utf-8")
         runner = folder / "runner.mjs"
         runner.write_text(RUNNER % json.dumps(module.as_uri()), encoding="utf-8")
 
@@ -86,13 +86,14 @@ def open_page(browser, files, fragments) -> Iterator[Callable[..., Any]]:
 
     requests, errors, contexts = [], [], []
 
-    def open_in(theme: str = "light", width: int = 1000, **options):
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+    def open_in(theme: str = "light", width: int = 1000, *, height: int = 900, fragment: str = "", **options):
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: requests.append(request.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(files[theme].as_uri())
+        page.on("console", lambda message: message.type in ("error", "warning") and errors.append(message.text))
+        page.goto(files[theme].as_uri() + fragment)
         if options.get("java_script_enabled", True):
             expect(page.locator('.sfbc-explorer[data-ready="true"]')).to_have_count(len(fragments))
         return page

@@ -11,7 +11,6 @@ import torch
 import traitlets
 
 from sfbc_core.book.widgets import ActionExplorer
-from sfbc_core.book.widgets.book_widget import load_module
 from sfbc_core.book.widgets.numerics import map_values, state_uniforms
 from sfbc_core.book.widgets.packing import pack_rows, unpack_rows
 
@@ -190,7 +189,7 @@ def test_fragment_loads_nothing_from_elsewhere(rng):
     html = make_map(rng).to_html()
     assert not re.search(r"https?://", html)
     assert not re.search(r"""\bsrc=["'](?!data:)""", html)
-    assert "import " not in load_module("explorer.js")
+    assert "import " not in ActionExplorer._esm
 
 
 def test_fragment_holds_the_data_and_the_state(rng):
@@ -211,7 +210,7 @@ def test_labels_cannot_end_the_script_or_the_attribute(rng):
 
 
 def test_module_can_be_inlined():
-    source = load_module("explorer.js")
+    source = ActionExplorer._esm
     assert "</script" not in source and "<!--" not in source
     assert 'className: "row"' not in source  # the book's theme lays out .row as a grid
 

@@ -1,4 +1,4 @@
-"""The browser's arithmetic (explorer.js, run by Node) against NumPy, PyTorch and the Python side."""
+"""The browser's arithmetic (its scripts, run by Node) against NumPy, PyTorch and the Python side."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from sfbc_core.book.widgets.explorer import MODULE
 from sfbc_core.book.widgets.numerics import map_values, state_uniforms
 from sfbc_core.book.widgets.packing import pack_rows, unpack_rows
 
 
 @pytest.fixture(scope="module")
 def evaluate(node_module):
-    return node_module("explorer.js")
+    return node_module(*MODULE)
 
 
 @pytest.fixture

@@ -142,6 +142,27 @@ def test_nothing_overflows(open_page, width):
         assert inside
 
 
+def test_a_phone_shows_all_controls_and_one_plot_on_a_screen(open_page):
+    page = open_page(width=320, height=640)
+    for explorer in explorers(page):
+        assert explorer.evaluate("root => root.offsetHeight") <= 640
+        first, second = explorer.locator("canvas").all()
+        expect(first).to_be_visible()
+        expect(second).not_to_be_visible()
+        buttons = explorer.get_by_role("group", name="Plot").get_by_role("button")
+        buttons.nth(1).press("Enter")
+        expect(buttons.nth(1)).to_have_attribute("aria-pressed", "true")
+        expect(buttons.nth(0)).to_have_attribute("aria-pressed", "false")
+        expect(first).not_to_be_visible()
+        expect(second).to_be_visible()
+        drawn = "canvas => canvas.width === Math.round(canvas.clientWidth * devicePixelRatio)"
+        page.wait_for_function(f"canvas => ({drawn})(canvas)", arg=second.element_handle())
+    page.set_viewport_size({"width": 1000, "height": 640})
+    for canvas in page.locator("canvas").all():
+        expect(canvas).to_be_visible()
+    expect(page.get_by_role("group", name="Plot")).to_have_count(0)  # nothing to choose where both fit
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing(open_page, theme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
