@@ -17,9 +17,9 @@ FOLDER = Path(__file__).parent
 _fragment_numbers = itertools.count(1)
 
 
-def load_module(name: str) -> str:
-    """The JavaScript of a widget: ``page.js``, which the widgets share, and the widget's own file, as one module."""
-    return "".join((FOLDER / file).read_text(encoding="utf-8") for file in ("page.js", name))
+def load_module(*names: str) -> str:
+    """The JavaScript of a widget: ``page.js``, which the widgets share, and the widget's own files, as one module."""
+    return "".join((FOLDER / file).read_text(encoding="utf-8") for file in ("page.js", *names))
 
 
 class BookWidget(anywidget.AnyWidget):
