@@ -85,11 +85,11 @@ def test_orders_and_phi_are_the_packages(evaluate):
 
 @pytest.mark.parametrize("name", MIXTURES)
 def test_end_points_are_the_packages(evaluate, name):
-    """All orders, placements and predictions, also where the solution explodes and rounding with it."""
-    counts = (1, 2, 4, 5, 11, 15, 50)
+    """All placements and predictions, and all ways in which steps of an order make up D; with 5, 3 the solution explodes."""
+    ways = [(1, 3), (5, 1), (5, 2), (4, 3), (5, 3), (11, 3)]
     settings = [
         {"steps": steps, "order": order, "spacing": spacing, "prediction": prediction}
-        for steps, order, spacing, prediction in itertools.product(counts, (1, 2, 3), SPACINGS, ("noise", "data"))
+        for (steps, order), spacing, prediction in itertools.product(ways, SPACINGS, ("noise", "data"))
     ]
     start = np.random.default_rng(0).normal(size=20)
     found = evaluate(
