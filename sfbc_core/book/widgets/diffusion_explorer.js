@@ -44,33 +44,16 @@ export function describeSteps(orders) {
 // ---- 2. Drawing ------------------------------------------------------------------------------------------------
 
 const BINS = 100;
-const SHADES = [96, 120]; // columns and rows of the shading; the canvas smooths between them
+// So fine that no difference to the exact path can be seen: it is below 1e-4 for modes that a plot can show.
+const FINE = { steps: 300, order: 3, spacing: "log_snr", prediction: "data" };
+const EXACT_PATHS = 8;
 
-/** The exact density at all times as a shading, in each column relative to its largest value. */
-function drawShading(plot, mixture, schedule, [low, high], [first, last]) {
-  const [columns, rows] = SHADES, image = element("canvas", { width: columns, height: rows });
-  const context = image.getContext("2d"), pixels = context.createImageData(columns, rows);
-  for (let column = 0; column < columns; column++) {
-    const t = schedule.time(first + ((column + 0.5) / columns) * (last - first));
-    const { density } = mixtureAt(mixture, schedule, t);
-    const values = Array.from({ length: rows }, (_, row) => density(high - ((row + 0.5) / rows) * (high - low)));
-    const largest = Math.max(...values);
-    values.forEach((value, row) => { pixels.data[4 * (row * columns + column) + 3] = 110 * (value / largest); });
-  }
-  context.putImageData(pixels, 0, 0);
-  context.globalCompositeOperation = "source-in"; // the colour, with the opacity that was just put there
-  context.fillStyle = plot.colors.exact;
-  context.fillRect(0, 0, columns, rows);
-  plot.context.drawImage(image, plot.left, plot.top, plot.width, plot.height);
-}
-
-/** Paths of the samples up to the step shown, over λ; those that end off the data in a colour of their own. */
-function drawPaths(canvas, colors, { solved, shown, off, mixture, schedule, limits, label }) {
+/** Paths of the samples up to the step shown, over λ, those that end off the data in a colour of their own; exact paths. */
+function drawPaths(canvas, colors, { solved, shown, off, exactPaths, schedule, limits, label }) {
   const logSnr = solved.times.map(schedule.logSnr), range = [logSnr[0], logSnr[logSnr.length - 1]];
   const plot = startPlot(canvas, colors, range, limits, 12);
   if (!plot) return;
   const { context, left, top, width, height, bottom } = plot;
-  drawShading(plot, mixture, schedule, limits, range);
   for (const value of logSnr.slice(1, -1)) {
     drawLine(plot, [[plot.x(value), top], [plot.x(value), bottom]], colors.muted, { dash: [2, 4] });
   }
@@ -90,6 +73,11 @@ function drawPaths(canvas, colors, { solved, shown, off, mixture, schedule, limi
       context.fillRect(points[shown][0] - 1.5, points[shown][1] - 1.5, 3, 3);
     });
   }
+  exactPaths.states[0].forEach((_, i) => {
+    const points = exactPaths.times.map((time, j) => [plot.x(schedule.logSnr(time)), plot.y(exactPaths.states[j][i])]);
+    drawLine(plot, points, colors.back, { width: 3 }); // or it is lost among the paths
+    drawLine(plot, points, colors.exact, { width: 1.5, dash: [5, 3] });
+  });
   context.restore();
   for (const time of solved.evaluated) {
     const x = plot.x(schedule.logSnr(time));
@@ -166,7 +154,7 @@ function buildPage(data) {
       plot(element("div", { className: "sfbc-caption" }, "Paths of the samples"), left, legend(
         ["line", "law", "sample that ends on the data"],
         ["line", "best", "sample that ends off the data"],
-        ["fill", "exact", "exact density"],
+        ["dash", "exact", "exact path of some samples"],
         ["dash", "muted", "end of a step"],
         ["tick", "text", "evaluation"],
       )),
@@ -188,6 +176,8 @@ export function mount(host, data, initial, onChange) {
   const { mixture, limits } = data, schedule = vpSchedule(...data.betas);
   const start = unpackFloats(data.start), exact = unpackFloats(data.exact);
   const state = { ...initial }, page = buildPage(data);
+  const every = Math.ceil(start.length / EXACT_PATHS), chosen = start.filter((_, i) => i % every === Math.floor(every / 2));
+  const exactPaths = solve(mixture, schedule, chosen, FINE, ...data.times);
   let solved = null, playing = 0;
 
   function draw() {
@@ -196,7 +186,7 @@ export function mount(host, data, initial, onChange) {
     const end = judge(solved.states[solved.states.length - 1], exact, mixture, data.off_data_deviations);
     const outside = samples.filter((x) => x < limits[0] || x > limits[1]).length;
 
-    drawPaths(page.left, colors, { solved, shown, off: end.off, mixture, schedule, limits, label: data.x_label });
+    drawPaths(page.left, colors, { solved, shown, off: end.off, exactPaths, schedule, limits, label: data.x_label });
     drawSamples(page.right, colors,
       { samples, density: mixtureAt(mixture, schedule, t).density, limits, label: data.x_label });
     let text = `D = ${state.steps}: ${describeSteps(solved.orders)}. Shown: t = ${formatNumber(t)}, after `
