@@ -87,7 +87,7 @@ def test_it_holds_the_package_its_scripts_and_its_results(wheel):
         for path in (ROOT / "sfbc_core").rglob(f"*.{suffix}")
     }
     stored = {f"sfbc_core/{INSTALLED}/{name}" for name in RESULTS}
-    assert sum(name.endswith(".js") for name in of_package) == 3
+    assert sum(name.endswith(".js") for name in of_package) == 5
     assert len(stored) > 200 and f"sfbc_core/{INSTALLED}/beyond.jsonl" in stored
     assert {name for name in names(wheel) if ".dist-info/" not in name} == of_package | stored
     assert wheel.stat().st_size < 8e6, "more than a few megabytes: is everything that is stored read by a chapter?"

@@ -44,8 +44,8 @@ export function describeSteps(orders) {
 // ---- 2. Drawing ------------------------------------------------------------------------------------------------
 
 const BINS = 100;
-// So fine that no difference to the exact path can be seen: it is below 1e-4 for modes that a plot can show.
-const FINE = { steps: 300, order: 3, spacing: "log_snr", prediction: "data" };
+// So fine that no difference to the exact path can be seen; of the form 3k + 2, so that no step is of order 1.
+export const FINE = { steps: 299, order: 3, spacing: "log_snr", prediction: "data" };
 const EXACT_PATHS = 8;
 
 /** Paths of the samples up to the step shown, over λ, those that end off the data in a colour of their own; exact paths. */

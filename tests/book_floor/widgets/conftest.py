@@ -34,15 +34,15 @@ PAGE = """<!doctype html>
 
 
 @pytest.fixture(scope="module")
-def node_module(tmp_path_factory) -> Callable[[str], Callable[..., Any]]:
+def node_module(tmp_path_factory) -> Callable[..., Callable[..., Any]]:
     """Evaluate JavaScript expressions of `explorer`, a widget's module, and `given`, the values that Python passes."""
     if NODE is None:
         pytest.skip("node is not installed")
 
-    def load(name: str) -> Callable[..., Any]:
+    def load(*names: str) -> Callable[..., Any]:
         folder = tmp_path_factory.mktemp("node")
         module = folder / "explorer.mjs"  # the ending tells Node that it is an ECMAScript module
-        module.write_text(load_module(name), encoding="utf-8")
+        module.write_text(load_module(*names), encoding="utf-8")
         runner = folder / "runner.mjs"
         runner.write_text(RUNNER % json.dumps(module.as_uri()), encoding="utf-8")
 

@@ -59,7 +59,8 @@ def test_score_density_and_noise_are_in_closed_form(evaluate, name, t):
     )
     mixture, x = GaussianMixture(*MIXTURES[name]), torch.from_numpy(LINE)[:, None]
     expected = np.stack(
-        [mixture.log_density(x, t).exp().numpy(), mixture.score(x, t)[:, 0].numpy(), mixture.noise(x, t)[:, 0].numpy()], 1
+        [mixture.log_density(x, t).exp().numpy(), mixture.score(x, t)[:, 0].numpy(), mixture.noise(x, t)[:, 0].numpy()],
+        1,
     )
     # Where the density is 1e-300 its logarithm is -700: of that, rounding leaves twelve digits of the density.
     np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-300)
@@ -68,7 +69,9 @@ def test_score_density_and_noise_are_in_closed_form(evaluate, name, t):
 @pytest.mark.parametrize("spacing", SPACINGS)
 def test_times_of_the_steps_are_the_packages(evaluate, spacing):
     for count in (1, 5, 12):
-        found = evaluate("return explorer.stepTimes(schedule, given.n, given.spacing, 1, 1e-3)", n=count, spacing=spacing)
+        found = evaluate(
+            "return explorer.stepTimes(schedule, given.n, given.spacing, 1, 1e-3)", n=count, spacing=spacing
+        )
         fractions = [i / count for i in range(count + 1)]
         np.testing.assert_allclose(found, step_times(SCHEDULE, fractions, spacing, 1.0, 1e-3), rtol=1e-12)
         assert (found[0], found[-1]) == (1.0, 1e-3)
@@ -112,5 +115,7 @@ def test_far_from_all_modes_the_score_is_still_finite(evaluate):
     found = evaluate(
         "return explorer.mixtureAt(given.mixture, schedule, 1e-3).score(60)", mixture=as_given("two narrow modes")
     )
-    expected = GaussianMixture(*MIXTURES["two narrow modes"]).score(torch.tensor([60.0], dtype=torch.float64), 1e-3).item()
+    expected = (
+        GaussianMixture(*MIXTURES["two narrow modes"]).score(torch.tensor([60.0], dtype=torch.float64), 1e-3).item()
+    )
     assert math.isfinite(found) and found == pytest.approx(expected, rel=1e-12)
