@@ -20,7 +20,7 @@ import sfbc_core
 from sfbc_core import CriticConfig, SfBCConfig
 from sfbc_core.book import Provenance
 from sfbc_core.book.films import Film
-from sfbc_core.book.widgets import ActionExplorer, ValueExplorer
+from sfbc_core.book.widgets import ActionExplorer, DiffusionExplorer, ValueExplorer
 from sfbc_core.book.widgets.book_widget import FOLDER, BookWidget
 from sfbc_core.experiments import Trial, provenance
 from sfbc_core.experiments.results import Results
@@ -60,6 +60,10 @@ def values_of(word, monkeypatch):
     return ValueExplorer(values, {word: [word, 2]}, reference=values, title=word, letters={word: (0, 0)}, **labels)
 
 
+def diffusion_of(word, monkeypatch):
+    return DiffusionExplorer(start=np.array([-1.0, 1.0]), title=word, x_label=word)
+
+
 CASES = {  # a new class with HTML of its own belongs here, made with the word wherever it takes one
     Film: [
         lambda word, _: Film(word, b"", word, word, word),
@@ -70,6 +74,7 @@ CASES = {  # a new class with HTML of its own belongs here, made with the word w
     Results: [results_of],
     ActionExplorer: [explorer_of],
     ValueExplorer: [values_of],
+    DiffusionExplorer: [diffusion_of],
 }
 
 
