@@ -1,5 +1,5 @@
 /* The diffusion explorer: choose a solver, see how samples flow from noise to data. See diffusion_explorer.py for the Python
- * side; page.js and dpm_solver.js, which come before this in one module, have what the explorers share and the numerics.
+ * side; the shared files and dpm_solver.js come before this in one module.
  *
  * Sections: 1 numbers, 2 drawing, 3 the widget. Section 1 touches no page and is tested under Node against the Python side.
  * The state of a widget is { steps, order, spacing, prediction, time }: the names of the Python traits.
@@ -122,13 +122,6 @@ const SPACINGS = {
   edm: "edm: equal in (σ/α)^(1/7)",
 };
 const PREDICTIONS = { noise: "noise", data: "data" };
-const BUTTON_STYLE = `
-.sfbc-explorer button {
-  padding: 3px 10px; font: inherit; color: inherit; background: var(--back); border: 1px solid var(--axis); border-radius: 4px;
-}
-.sfbc-explorer button:focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
-`;
-
 /** The controls, plots and text of one widget, as elements that `mount` fills and listens to. */
 function buildPage(data) {
   const prefix = `sfbc-diffusion-${Math.random().toString(36).slice(2)}`; // several modules share one page
@@ -144,21 +137,20 @@ function buildPage(data) {
   const left = element("canvas", { role: "img" }), right = element("canvas", { role: "img" });
   const rightCaption = element("div", { className: "sfbc-caption" });
   const summary = element("p", { className: "sfbc-summary", role: "status", "aria-live": "polite" });
-  const plot = (...children) => element("div", { className: "sfbc-plot" }, ...children);
   const root = element("section",
     { className: "sfbc-explorer", role: "group", "aria-labelledby": `${prefix}-title`, "data-lm-suppress-shortcuts": "true" },
-    element("style", {}, STYLE + BUTTON_STYLE),
+    element("style", {}, STYLE),
     element("p", { id: `${prefix}-title`, className: "sfbc-title" }, data.title),
     steps.row, order.row, spacing.row, prediction.row, time.row,
-    element("div", { className: "sfbc-plots" },
-      plot(element("div", { className: "sfbc-caption" }, "Paths of the samples"), left, legend(
+    ...plotArea(
+      ["Paths", element("div", { className: "sfbc-caption" }, "Paths of the samples"), left, legend(
         ["line", "law", "sample that ends on the data"],
         ["line", "best", "sample that ends off the data"],
         ["dash", "exact", "exact path of some samples"],
         ["dash", "muted", "end of a step"],
         ["tick", "text", "evaluation"],
-      )),
-      plot(rightCaption, right, legend(["fill", "law-fill", "samples"], ["line", "exact", "exact density"]))),
+      )],
+      ["Samples", rightCaption, right, legend(["fill", "law-fill", "samples"], ["line", "exact", "exact density"])]),
     summary,
   );
   return { root, steps, order, spacing, prediction, time, play, left, right, rightCaption, summary };
@@ -269,5 +261,14 @@ export function mount(host, data, initial, onChange) {
   };
 }
 
-const { mountStatic, render } = hosts(mount, ["steps", "order", "spacing", "prediction", "time"]);
+/** The values that a page's address may give to the state. */
+export const diffusionParsers = ({ max_steps: most, times: [start, end] }) => ({
+  steps: parseWhole(1, most),
+  order: parseWhole(1, 3),
+  spacing: parseOneOf(Object.keys(SPACINGS)),
+  prediction: parseOneOf(Object.keys(PREDICTIONS)),
+  time: parseNumber(end, start),
+});
+
+const { mountStatic, render } = hosts(mount, ["steps", "order", "spacing", "prediction", "time"], diffusionParsers);
 export default { render };
