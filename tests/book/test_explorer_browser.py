@@ -1,4 +1,4 @@
-"""The action explorer where readers meet it: on the static pages of the built book, and live in JupyterLab."""
+"""The explorers where readers meet them: on the static pages of the built book, and live in JupyterLab."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.book
 
 CHAPTERS = ("notebooks/05_selecting_from_candidates", "notebooks/08_bidirectional_car")
 VALUES_CHAPTER = "notebooks/07_why_planning_works"
+DIFFUSION_CHAPTER = "notebooks/03_few_step_sampling"
 
 
 def pictures(explorer: Locator) -> list[str]:
@@ -131,6 +132,41 @@ def test_values_spread_on_the_static_page(browser, site):
             explorer.get_by_role("combobox").select_option(value=option.get_attribute("value"))
             targets.add(pictures(explorer)[0])
         assert len(targets) > 1
+    assert not outside, "asked other servers"
+    assert not errors, "errors on the page"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_samples_flow_on_the_static_page(browser, site, scheme):
+    assert (HTML / f"{DIFFUSION_CHAPTER}.html").exists(), (
+        f"{DIFFUSION_CHAPTER} is not in the book: run 'make book' first"
+    )
+    outside, errors = [], []
+    with browser.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
+        page.on(
+            "request", lambda request: request.url.startswith((site, "data:", "blob:")) or outside.append(request.url)
+        )
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{site}{DIFFUSION_CHAPTER}.html")
+        explorer = page.locator(".sfbc-explorer")
+        explorer.scroll_into_view_if_needed()
+        expect(explorer).to_have_attribute("data-ready", "true")
+        expect(explorer).to_have_attribute("data-dark", "true" if scheme == "dark" else "false")
+        assert explorer.get_by_role("slider").count() == 2 and explorer.get_by_role("combobox").count() == 3
+        before, error = pictures(explorer), float(explorer.get_attribute("data-rms-error"))
+        explorer.get_by_label("Evaluations D").press("ArrowRight")
+        expect(explorer).to_have_attribute("data-steps", "11")
+        assert changed(before, pictures(explorer))
+        assert float(explorer.get_attribute("data-rms-error")) > 5 * error  # as the chapter says
+        before = pictures(explorer)
+        explorer.get_by_label("Time reached t").press("Home")
+        expect(explorer).to_have_attribute("data-time", "1")
+        assert changed(before, pictures(explorer))
+        address = page.url
+        explorer.get_by_label("Time reached t").press("ArrowRight")
+        expect(explorer).to_have_attribute("data-shown", "1")
+        assert page.url == address  # the theme turns pages with the arrow keys
     assert not outside, "asked other servers"
     assert not errors, "errors on the page"
 

@@ -123,6 +123,24 @@ def test_fragment_is_safe_complete_and_light():
     assert len(json.dumps(usual.data)) < 10e3 and len(usual.to_html()) < 150e3
 
 
+def test_what_chapter_3_says_of_it_is_so():
+    def error(**options):
+        return DiffusionExplorer(**options).summary()["rms_error"]
+
+    assert error(steps=11) > 5 * error(steps=10)
+    times, states = DiffusionExplorer(steps=5).paths()
+    after_first = GaussianMixture([0.5, 0.5], [-0.55, 0.55], 0.1).flow(
+        torch.from_numpy(states[0]), 1.0, times[1].item()
+    )
+    assert len(times) == 3
+    assert np.sqrt(((states[1] - after_first.numpy()) ** 2).mean()) < 0.05 * error(steps=5)
+    alone = {name: error(steps=11, spacing=name) for name in ("quadratic", "log_snr", "edm")}
+    others = [error(steps=11, prediction="data"), error(steps=11, order=1), error(steps=11, order=2)]
+    assert max(*alone.values(), *others) < error(steps=11) and alone["quadratic"] < min(others)
+    assert alone["quadratic"] == min(alone.values())
+    assert error(steps=11, order=1) == pytest.approx(error(steps=11, order=1, prediction="data"))
+
+
 # ---- the arithmetic of the page ----
 
 
