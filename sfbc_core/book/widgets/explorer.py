@@ -10,7 +10,7 @@ and these can be far smaller than the differences between states.
 
 from __future__ import annotations
 
-import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,16 +19,21 @@ import traitlets
 from jaxtyping import Float, Num
 
 from sfbc_core.book.widgets.book_widget import BookWidget, load_module
+from sfbc_core.book.widgets.explorer_preview import preview_png
 from sfbc_core.book.widgets.inputs import checked_axis, checked_candidates, checked_curves, checked_limits
-from sfbc_core.book.widgets.numerics import candidate_weights, map_values
 from sfbc_core.book.widgets.packing import encode, pack_rows
+from sfbc_core.book.widgets.redraws import Redraws, mode_weights, selected_law
 
 ArrayLike = np.ndarray | torch.Tensor
 
-MODULE = ("selection.js", "law.js", "explorer_plots.js", "explorer.js")
+MODULE = (
+    *("selection.js", "law.js", "redraws.js", "action_sliders.js"),  # arithmetic
+    *("explorer_plots.js", "action_page.js", "explorer.js"),
+)
 MAP_MODES = ("mean", "greedy", "sampled")
+SELECTIONS = ("sample", "greedy", "mean_of_best")
+MAX_DRAWS = 10_000
 SMALLEST_ALPHA = 0.1  # the first slider position after 0
-_BLUE = "#0b62b8"
 
 
 class ActionExplorer(BookWidget):
@@ -37,7 +42,8 @@ class ActionExplorer(BookWidget):
     The shape of ``q`` chooses the layout:
 
     * ``(M,)``, one state: probabilities of the candidates, and the law of the selected action. With ``density`` and
-      ``q_grid`` the exact policy π ∝ μ exp(αQ) is drawn beside it.
+      ``q_grid`` the exact policy π ∝ μ exp(αQ) is drawn beside it, and the reader can draw new candidates and see the mean
+      of the law over many draws.
     * ``(ny, nx, M)``, a grid of states: a map of the selected action, and the candidates of the state that the reader
       picks by a click or with the arrow keys.
 
@@ -57,16 +63,24 @@ class ActionExplorer(BookWidget):
         x_index: Column of the chosen state (0 for a single state).
         y_index: Row of the chosen state (0 for a single state).
         map_mode: What the map shows: ``"mean"`` action, ``"greedy"`` action (highest Q) or one ``"sampled"`` action.
+        selection: One state with ``q_grid``: ``"sample"``, ``"greedy"`` or ``"mean_of_best"`` (of four), as in
+            :func:`sfbc_core.select_actions`.
+        draws: One state with ``q_grid``: over how many draws of candidates the law is a mean; the last one is shown. Draw 1
+            is that of the candidates given.
+        q_index: Position on the values of ``q_setting``.
     """
 
     _esm = load_module(*MODULE)
-    STATE = ("alpha", "num_candidates", "x_index", "y_index", "map_mode")
+    STATE = ("alpha", "num_candidates", "x_index", "y_index", "map_mode", "selection", "draws", "q_index")
 
     alpha = traitlets.Float(1.0).tag(sync=True)
     num_candidates = traitlets.Int(1).tag(sync=True)
     x_index = traitlets.Int(0).tag(sync=True)
     y_index = traitlets.Int(0).tag(sync=True)
     map_mode = traitlets.Enum(MAP_MODES, default_value="mean").tag(sync=True)
+    selection = traitlets.Enum(SELECTIONS, default_value="sample").tag(sync=True)
+    draws = traitlets.Int(1).tag(sync=True)
+    q_index = traitlets.Int(0).tag(sync=True)
 
     def __init__(
         self,
@@ -78,10 +92,14 @@ class ActionExplorer(BookWidget):
         x_index: int | None = None,
         y_index: int | None = None,
         map_mode: str = "mean",
+        selection: str = "sample",
+        draws: int = 1,
+        q_index: int = 0,
         x_values: Num[ArrayLike, "..."] | None = None,
         y_values: Num[ArrayLike, "..."] | None = None,
         density: tuple[Num[ArrayLike, "..."], Num[ArrayLike, "..."]] | None = None,
         q_grid: Num[ArrayLike, "..."] | None = None,
+        q_setting: tuple[str, Sequence[Any]] | None = None,
         title: str = "Which action does SfBC select?",
         x_label: str = "x",
         y_label: str = "y",
@@ -100,11 +118,15 @@ class ActionExplorer(BookWidget):
             x_index: Initial column of the chosen state. Default: the middle.
             y_index: Initial row of the chosen state. Default: the middle.
             map_mode: Initial map, ``"mean"``, ``"greedy"`` or ``"sampled"``.
+            selection: Initial way to select.
+            draws: Initial number of draws.
+            q_index: Initial setting of Q, which is that of ``q``.
             x_values: State coordinate of each column, ``(nx,)``, increasing. Default: 0, 1, 2…
             y_values: State coordinate of each row, ``(ny,)``, increasing. Default: 0, 1, 2…
             density: One state only: ``(grid, mu)``, increasing actions ``(G,)`` and the behavior density there ``(G,)``
                 (any scale).
-            q_grid: One state only: Q on the grid of ``density``, ``(G,)``.
+            q_grid: One state only: Q on the grid of ``density``, ``(G,)``, or ``(settings, G)`` with ``q_setting``.
+            q_setting: One state only: name and values of a slider that changes Q.
             title: Heading of the widget.
             x_label: Name of the state coordinate along x.
             y_label: Name of the state coordinate along y.
@@ -128,14 +150,15 @@ class ActionExplorer(BookWidget):
         if not (np.isfinite(max_alpha) and max_alpha > SMALLEST_ALPHA):
             raise ValueError(f"max_alpha must be finite and greater than {SMALLEST_ALPHA}; got {max_alpha}")
 
-        curves = checked_curves(density, q_grid)
+        curves = checked_curves(density, q_grid, q_setting)
         grid = curves.get("grid", actions_array)
         limits = checked_limits(action_limits, np.concatenate([actions_array.ravel(), grid.ravel()]))
 
-        self._actions, self._q, self._limits = actions_array, q_array, limits
+        self._actions, self._q, self._limits, self._curves = actions_array, q_array, limits, curves
+        self._redraws = Redraws(actions_array[0, 0], q_array[0, 0], curves, q_index)
         self._x_values = checked_axis("x_values", x_values, nx)
         self._y_values = checked_axis("y_values", y_values, ny)
-        data = {
+        data: dict[str, Any] = {
             "layout": "map" if is_map else "policy",
             "shape": [ny, nx, total],
             "actions": pack_rows(actions_array.reshape(ny * nx, total)),
@@ -150,6 +173,8 @@ class ActionExplorer(BookWidget):
             "action_limits": list(limits),
             "smallest_alpha": SMALLEST_ALPHA,
             "max_alpha": float(max_alpha),
+            "q_setting": q_setting and [q_setting[0], [f"{value:g}" for value in q_setting[1]]],
+            "given_q_index": q_index,
         }
         super().__init__(
             data=data,
@@ -158,6 +183,9 @@ class ActionExplorer(BookWidget):
             x_index=nx // 2 if x_index is None else x_index,
             y_index=ny // 2 if y_index is None else y_index,
             map_mode=map_mode,
+            selection=selection,
+            draws=draws,
+            q_index=q_index,
         )
 
     @traitlets.validate("alpha")
@@ -167,73 +195,57 @@ class ActionExplorer(BookWidget):
             raise traitlets.TraitError(f"alpha must be finite and >= 0; got {alpha}")
         return alpha
 
-    @traitlets.validate("num_candidates", "x_index", "y_index")
+    @traitlets.validate("selection")
+    def _validate_selection(self, proposal: dict[str, Any]) -> str:
+        if proposal["value"] != "sample" and "q" not in self._curves:
+            raise traitlets.TraitError(f"selection {proposal['value']!r} needs one state, density and q_grid")
+        return proposal["value"]
+
+    @traitlets.validate("num_candidates", "x_index", "y_index", "draws", "q_index")
     def _validate_counts(self, proposal: dict[str, Any]) -> int:
         name, value = proposal["trait"].name, proposal["value"]
         ny, nx, total = self._q.shape
-        low, high = {"num_candidates": (1, total), "x_index": (0, nx - 1), "y_index": (0, ny - 1)}[name]
+        settings = len(self._curves.get("q", [()]))
+        low, high = {
+            "num_candidates": (1, total),
+            "x_index": (0, nx - 1),
+            "y_index": (0, ny - 1),
+            "draws": (1, MAX_DRAWS if "q" in self._curves else 1),  # without density and Q nothing can be drawn
+            "q_index": (0, settings - 1),
+        }[name]
         if not low <= value <= high:
             raise traitlets.TraitError(f"{name} must be between {low} and {high}; got {value}")
         return value
 
     def summary(self) -> dict[str, float]:
-        """The numbers under the figure, for the chosen state and the current α and M.
+        """The numbers under the figure, for the chosen state and draw and the current settings.
 
         They come from the exact arrays; the page computes its own from the 16-bit codes.
 
         Returns:
-            ``mean_action`` and ``expected_q`` under the selection probabilities, ``best_action`` (the candidate with
-            the highest Q) and ``effective_sample_size``, 1 / Σ w².
+            ``mean_action`` and ``expected_q`` of what is selected, ``best_action`` (the candidate with the highest Q) and
+            ``effective_sample_size``, 1 / Σ w².
         """
-        actions, q, weights = self._chosen_candidates()
+        actions, q = self._chosen_candidates()
+        weights = mode_weights(q, self.alpha, self.selection)
+        mean_action, expected_q = float(weights @ actions), float(weights @ q)
+        if self.selection == "mean_of_best":  # the value of the mean, not the mean of the values
+            expected_q = float(self._redraws.value(np.array([mean_action]), self.q_index)[0])
         return {
-            "mean_action": float(weights @ actions),
+            "mean_action": mean_action,
             "best_action": float(actions[q.argmax()]),
-            "expected_q": float(weights @ q),
+            "expected_q": expected_q,
             "effective_sample_size": float(1.0 / (weights**2).sum()),
         }
 
+    def law(self, bins: int = 40) -> Float[np.ndarray, " bins"]:
+        """The probability of each of equal bins between the action limits, a mean over all draws. One state only."""
+        actions, q = (values[:, : self.num_candidates] for values in self._redraws.between(1, self.draws, self.q_index))
+        return selected_law(actions, q, self.alpha, self.selection, self._limits, bins)
+
     def preview_png(self) -> bytes:
-        """A still picture at the current α and M."""
-        import matplotlib  # only needed here, and slow to import
-        from matplotlib.figure import Figure
-
-        with matplotlib.rc_context({"text.parse_math": False}):  # the page shows labels as they are: "$" is a dollar
-            figure = Figure(figsize=(7.2, 3.0), layout="constrained")
-            left, right = figure.subplots(1, 2)
-            if self.data["layout"] == "map":
-                self._draw_map(left)
-                self._draw_probabilities(right)
-            else:
-                self._draw_probabilities(left)
-                self._draw_law(right)
-            figure.suptitle(f"{self.data['title']}  (α = {self.alpha:.3g}, M = {self.num_candidates})", fontsize=10)
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format="png", dpi=80)
-        return buffer.getvalue()
-
-    def _draw_probabilities(self, axes: Any) -> None:
-        """A stem for every candidate of the chosen state."""
-        actions, _, weights = self._chosen_candidates()
-        axes.vlines(actions, 0, weights, color=_BLUE)
-        axes.set(xlabel=self.data["action_label"], ylabel="selection probability", xlim=self._limits, ylim=(0, None))
-
-    def _draw_law(self, axes: Any) -> None:
-        """The density of the selected action, as a histogram."""
-        actions, _, weights = self._chosen_candidates()
-        axes.hist(actions, 40, range=self._limits, weights=weights, density=True, color=_BLUE)
-        axes.set(xlabel=self.data["action_label"], ylabel="density, selected")  # longer than that leaves the picture
-
-    def _draw_map(self, axes: Any) -> None:
-        """The map in the current mode, with the chosen state marked."""
-        used = np.s_[..., : self.num_candidates]
-        shown = map_values(self._actions[used], self._q[used], self.alpha, self.map_mode)
-        x, y = self._x_values, self._y_values
-        low, high = self._limits
-        cells = axes.pcolormesh(x, y, shown, shading="nearest", cmap="RdBu_r", vmin=low, vmax=high)
-        axes.plot(x[self.x_index], y[self.y_index], "s", mfc="none", mec="black", ms=7)
-        axes.set(xlabel=self.data["x_label"], ylabel=self.data["y_label"])
-        axes.figure.colorbar(cells, ax=axes, label=self.data["action_label"])
+        """A still picture of the current state."""
+        return preview_png(self)
 
     def preview_description(self) -> str:
         """What the still picture shows, with the numbers of :meth:`summary`."""
@@ -251,11 +263,12 @@ class ActionExplorer(BookWidget):
             f"E[Q] = {numbers['expected_q']:.4g}, effective sample size {numbers['effective_sample_size']:.4g}."
         )
 
-    def _chosen_candidates(self) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
-        """Actions, values and selection probabilities of the first M candidates at the chosen state."""
-        chosen = np.s_[self.y_index, self.x_index, : self.num_candidates]
-        actions, q = self._actions[chosen], self._q[chosen]
-        return actions, q, candidate_weights(q, self.alpha)
+    def _chosen_candidates(self) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
+        """Actions and values of the first M candidates, of the chosen state or of the last draw."""
+        actions, q = self._actions[self.y_index, self.x_index], self._q[self.y_index, self.x_index]
+        if self.data["layout"] == "policy":
+            actions, q = (values[0] for values in self._redraws.between(self.draws, self.draws, self.q_index))
+        return actions[: self.num_candidates], q[: self.num_candidates]
 
     def __repr__(self) -> str:
         ny, nx, total = self._q.shape

@@ -19,7 +19,7 @@ function actionTicks(plot, [low, high]) {
 }
 
 /** Candidates of one state: a stem for every selection probability, and Q on an axis of its own at the right. */
-function drawCandidates(canvas, colors, { actions, q, summary, limits, actionLabel, curves }) {
+function drawCandidates(canvas, colors, { actions, q, summary, limits, actionLabel, curves, showMean }) {
   const { weights, best } = summary, used = weights.length;
   const topWeight = Math.max(...weights) * 1.12;
   const plot = startPlot(canvas, colors, actionRange(limits), [0, topWeight], 58);
@@ -61,6 +61,10 @@ function drawCandidates(canvas, colors, { actions, q, summary, limits, actionLab
   drawLine(plot, [[bestX, bottom], [bestX, bestY]], colors.best, { width: 3 });
   context.fillStyle = colors.best;
   context.fillRect(bestX - 4, bestY - 4, 8, 8);
+  if (showMean) {
+    const meanX = plot.x(summary.meanAction);
+    drawLine(plot, [[meanX, bottom], [meanX, top]], colors.best, { width: 2, dash: [5, 4] });
+  }
   context.restore();
 
   const probabilityTicks = niceTicks(0, topWeight, 5).map((tick) => ({ ...tick, y: plot.y(tick.value) }));

@@ -48,8 +48,10 @@ def checked_axis(name: str, values: Any, length: int) -> Float[np.ndarray, " len
     return array
 
 
-def checked_curves(density: Any, q_grid: Any) -> dict[str, Float[np.ndarray, " G"]]:
-    """The curves of the single-state layout: ``grid``, ``density`` (integrating to 1) and ``q``, where given."""
+def checked_curves(density: Any, q_grid: Any, q_setting: Any = None) -> dict[str, Float[np.ndarray, "..."]]:
+    """The curves of one state, where given: ``grid``, ``density`` (integrating to 1) and ``q`` of shape (settings, G)."""
+    if q_setting is not None and q_grid is None:
+        raise ValueError("q_setting needs q_grid, with a row for each of its values; got none")
     if density is None:
         if q_grid is not None:
             raise ValueError("q_grid needs density=(grid, mu), which says at which actions it was taken; got none")
@@ -69,8 +71,10 @@ def checked_curves(density: Any, q_grid: Any) -> dict[str, Float[np.ndarray, " G
     curves = {"grid": grid, "density": mu / mass}
     if q_grid is not None:
         curves["q"] = finite_array("q_grid", q_grid)
-        if curves["q"].shape != grid.shape:
-            raise ValueError(f"q_grid must have the shape of the grid, {grid.shape}; got {curves['q'].shape}")
+        expected = grid.shape if q_setting is None else (len(q_setting[1]), *grid.shape)
+        if curves["q"].shape != expected:
+            raise ValueError(f"q_grid must have the shape of the grid, {expected}; got {curves['q'].shape}")
+        curves["q"] = curves["q"].reshape(-1, grid.size)  # a row for each setting
     return curves
 
 

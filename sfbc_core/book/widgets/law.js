@@ -24,14 +24,20 @@ export function exactPolicy(grid, density, q, alpha) {
   };
 }
 
+/** The bin of an action among equal bins on [low, high]; what lies beyond counts in the first or last. */
+const binOf = (action, low, high, bins) => Math.min(bins - 1, Math.max(0, Math.floor(((action - low) / (high - low)) * bins)));
+
 /** Probability of each of `bins` equal bins on [low, high] under weighted candidates. */
 export function binCandidates(actions, weights, low, high, bins) {
   const mass = new Float64Array(bins);
-  for (let i = 0; i < weights.length; i++) {
-    const bin = Math.floor(((actions[i] - low) / (high - low)) * bins);
-    mass[Math.min(bins - 1, Math.max(0, bin))] += weights[i];
-  }
+  for (let i = 0; i < weights.length; i++) mass[binOf(actions[i], low, high, bins)] += weights[i];
   return mass;
+}
+
+/** The same for what a mode makes of them: the mean of the best four is one action, which none of them need be. */
+export function binSelected(actions, { weights, meanAction }, mode, low, high, bins) {
+  return mode === "mean_of_best"
+    ? binCandidates([meanAction], [1], low, high, bins) : binCandidates(actions, weights, low, high, bins);
 }
 
 /** Probability of each of `bins` equal bins on [low, high] under a density on a grid; none lies outside the grid. */
@@ -60,11 +66,16 @@ export function fractionalIndex(values, value) {
   const last = values.length - 1;
   if (last === 0 || value <= values[0]) return 0;
   if (value >= values[last]) return last;
-  let i = 1;
-  while (values[i] < value) i++;
-  return i - 1 + (value - values[i - 1]) / (values[i] - values[i - 1]);
+  let low = 0, high = last; // values[low] <= value < values[high]
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (values[middle] <= value) low = middle;
+    else high = middle;
+  }
+  return low + (value - values[low]) / (values[high] - values[low]);
 }
 
+/** The value between two entries at a fractional index. */
 function interpolate(values, index) {
   const i = Math.min(Math.floor(index), values.length - 2);
   return values[i] + (index - i) * (values[i + 1] - values[i]);

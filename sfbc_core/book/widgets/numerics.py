@@ -15,13 +15,18 @@ def candidate_weights(q: Float[np.ndarray, "*batch M"], alpha: float) -> Float[n
     return selection_weights(rows, alpha).numpy().reshape(q.shape)
 
 
-def state_uniforms(count: int) -> Float[np.ndarray, " count"]:
-    """One fixed number in (0, 1) for each state: a hash of its index, so that a sampled map does not flicker."""
-    bits = np.arange(1, count + 1, dtype=np.uint64)
+def hashed_uniforms(start: int, count: int) -> Float[np.ndarray, " count"]:
+    """Fixed numbers in (0, 1): hashes of the indices from ``start`` on."""
+    bits = np.arange(start + 1, start + count + 1, dtype=np.uint64)
     mask = np.uint64(0xFFFFFFFF)
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
         bits = ((bits ^ (bits >> np.uint64(shift))) * np.uint64(factor)) & mask
     return (bits.astype(np.float64) + 0.5) / 2.0**32
+
+
+def state_uniforms(count: int) -> Float[np.ndarray, " count"]:
+    """One fixed number in (0, 1) for each state, so that a sampled map does not flicker."""
+    return hashed_uniforms(0, count)
 
 
 def map_values(

@@ -36,6 +36,13 @@ export function formatNumber(value, digits = 3) {
   return String(Number(value.toPrecision(digits))).replace("-", "−");
 }
 
+/** A value as it is worth showing, no finer than a 10 000th of the range that it lies in. */
+export function roundToRange(value, [low, high]) {
+  if (!(high > low)) return value;
+  const unit = 10 ** Math.ceil(Math.log10((high - low) / 1e4));
+  return Math.round(value / unit) * unit;
+}
+
 /** At most about `count` round numbers that span [low, high], each with its label. */
 export function niceTicks(low, high, count) {
   const rough = (high - low) / Math.max(1, count), power = 10 ** Math.floor(Math.log10(rough));

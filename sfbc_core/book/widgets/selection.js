@@ -1,18 +1,33 @@
 /* How one of M candidates is selected (Eq. 8), as sfbc_core.selection does it. Touches no page: tested under Node. */
 
+const AVERAGED = 4; // how many candidates "mean_of_best" is of, if there are as many
+
 /** Selection probabilities softmax(alpha * q); subtracting the largest q first keeps them finite for any alpha. */
 export function softmaxWeights(q, alpha) {
-  let largest = -Infinity;
-  for (const value of q) largest = Math.max(largest, value);
-  const weights = Float64Array.from(q, (value) => Math.exp(alpha * (value - largest)));
-  let total = 0;
-  for (const weight of weights) total += weight;
-  return weights.map((weight) => weight / total);
+  // Plain loops: a map needs this for every state at every move of a slider.
+  let largest = -Infinity, total = 0;
+  for (let i = 0; i < q.length; i++) if (q[i] > largest) largest = q[i];
+  const weights = new Float64Array(q.length);
+  for (let i = 0; i < q.length; i++) total += weights[i] = Math.exp(alpha * (q[i] - largest));
+  for (let i = 0; i < q.length; i++) weights[i] /= total;
+  return weights;
 }
 
-/** Probabilities of the candidates of one state, and the numbers shown under the figure. */
-export function summarize(actions, q, alpha) {
-  const weights = softmaxWeights(q, alpha);
+/** What each candidate counts in the choice; mode is "sample", "greedy" or "mean_of_best", as in select_actions. */
+export function modeWeights(q, alpha, mode) {
+  if (mode === "sample") return softmaxWeights(q, alpha);
+  const weights = new Float64Array(q.length), count = mode === "greedy" ? 1 : Math.min(AVERAGED, q.length);
+  for (let chosen = 0; chosen < count; chosen++) {
+    let best = -1;
+    for (let i = 0; i < q.length; i++) if (!weights[i] && (best < 0 || q[i] > q[best])) best = i;
+    weights[best] = 1 / count;
+  }
+  return weights;
+}
+
+/** What the candidates of one state count, and the numbers shown under the figure. */
+export function summarize(actions, q, alpha, mode = "sample") {
+  const weights = modeWeights(q, alpha, mode);
   let meanAction = 0, expectedQ = 0, sumOfSquares = 0, best = 0;
   for (let i = 0; i < weights.length; i++) {
     meanAction += weights[i] * actions[i];

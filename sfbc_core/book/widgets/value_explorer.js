@@ -20,12 +20,6 @@ export function alongAxis(table, shape, position, axis, cells, cell) {
   });
 }
 
-/** A value as it is worth showing, no finer than a 10 000th of the range: the codes are rounded too. */
-export function roundToRange(value, [low, high]) {
-  const unit = 10 ** Math.ceil(Math.log10((high - low) / 1e4));
-  return Math.round(value / unit) * unit;
-}
-
 // ---- 2. Drawing ------------------------------------------------------------------------------------------------
 
 // Matplotlib's viridis, which stays ordered in grey and for all common kinds of colour blindness.

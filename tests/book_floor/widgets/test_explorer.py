@@ -197,7 +197,8 @@ def test_fragment_holds_the_data_and_the_state(rng):
     payload = re.search(r'<script type="application/json"[^>]*>(.*?)</script>', explorer.to_html(), re.DOTALL)[1]
     content = json.loads(payload)
     assert content["data"] == explorer.data
-    assert content["state"] == {"alpha": 3.0, "num_candidates": 5, "x_index": 1, "y_index": 2, "map_mode": "greedy"}
+    given = {"alpha": 3.0, "num_candidates": 5, "x_index": 1, "y_index": 2, "map_mode": "greedy"}
+    assert content["state"] == {**given, "selection": "sample", "draws": 1, "q_index": 0}
 
 
 def test_labels_cannot_end_the_script_or_the_attribute(rng):
