@@ -64,7 +64,7 @@ class ActionExplorer(BookWidget):
         y_index: Row of the chosen state (0 for a single state).
         map_mode: What the map shows: ``"mean"`` action, ``"greedy"`` action (highest Q) or one ``"sampled"`` action.
         selection: One state with ``q_grid``: ``"sample"``, ``"greedy"`` or ``"mean_of_best"`` (of four), as in
-            :func:`sfbc_core.select_actions`.
+            :func:`sfbc_core.selection.select_actions`.
         draws: One state with ``q_grid``: over how many draws of candidates the law is a mean; the last one is shown. Draw 1
             is that of the candidates given.
         q_index: Position on the values of ``q_setting``.
