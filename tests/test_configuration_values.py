@@ -29,7 +29,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "sfbc_core"
 # Dataclasses that nobody configures: data, results, and what holds functions. All others are configs.
 NO_CONFIGS = {
     "Choice",
-    *("Context", "Description", "EpisodeResults", "Fidelity", "Film", "GridWorld", "Place", "ReportedScore"),
+    *("Context", "Description", "EpisodeResults", "Fidelity", "Film", "GridWorld", "Place", "Redraws", "ReportedScore"),
     *("Rollouts", "Stage", "Suite", "TabularMDP", "Task", "NumberedSteps", "Transitions", "WindowBatch", "_Part"),
 }
 INTEGERS = (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)
